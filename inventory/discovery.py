@@ -1,0 +1,118 @@
+"""Discovery: visit hosts side by side, and store how each visit ended as soon as it does.
+
+In: hosts (name, address), a login, trusted keys, probes.  Out: one `Result` per host, in the order in which they finish.  A host
+that is off, refuses, hangs or floods is a result like any other.  Only the calling thread writes to the catalogue.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from inventory import catalogue, collector, model, ssh
+from inventory import probes as all_probes
+from inventory.probes.base import Observation, Probe
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one host's visit ended; `observations` are (section, observation)."""
+
+    host: str
+    address: str
+    outcome: str
+    detail: str
+    seconds: float
+    output: bytes = b""
+    transcript: collector.Transcript | None = None
+    observations: tuple[tuple[str, Observation], ...] = ()
+
+
+def visit(
+    name: str,
+    address: str,
+    login: ssh.Login,
+    keys: ssh.Keys,
+    probes: Sequence[Probe] = all_probes.PROBES,
+    *,
+    deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
+    nonce: str | None = None,
+) -> Result:
+    """One host: one connection, one script, all sections parsed."""
+    nonce = nonce or secrets.token_hex(12)
+    stdin = collector.script(probes, nonce).encode()
+    seen = ssh.visit(address, login, keys, collector.COMMAND, stdin, deadlines=deadlines)
+    if seen.outcome not in {"ok", "partial", "timeout"} or not seen.output:
+        return Result(name, address, seen.outcome, seen.detail, seen.seconds)
+    transcript = collector.read(seen.output, nonce, probes)
+    outcome, detail = seen.outcome, seen.detail
+    if not transcript.privilege:
+        return Result(name, address, "not unix" if outcome == "ok" else outcome, detail or "no POSIX shell answered", seen.seconds)
+    found = tuple(all_probes.parse(transcript.sections))
+    if outcome in {"ok", "timeout"}:
+        missing = [probe.name for probe in probes if probe.name not in {s.name for s in transcript.sections}]
+        cut = [s.name for s in transcript.sections if s.status in {None, 124, 137} or s.truncated]
+        if missing or cut or not transcript.complete:
+            parts = [detail] if detail else []
+            parts += [f"missing: {', '.join(missing)}"] if missing else []
+            parts += [f"cut: {', '.join(cut)}"] if cut else []
+            outcome, detail = "partial", "; ".join(parts) or "the last frame is missing"
+        elif transcript.privilege != "root":
+            outcome, detail = "partial", "no sudo: what only root may read is unknown"
+    return Result(name, address, outcome, detail, seen.seconds, seen.output, transcript, found)
+
+
+def visit_all(
+    hosts: Sequence[tuple[str, str]],
+    login: ssh.Login,
+    keys: Mapping[str, ssh.Keys],
+    *,
+    workers: int = 16,
+    deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
+) -> Iterator[Result]:
+    """Visit (name, address) pairs side by side; results come as they finish."""
+    with ThreadPoolExecutor(max_workers=max(1, min(workers, len(hosts) or 1))) as pool:
+        futures = {
+            pool.submit(visit, name, address, login, keys.get(address, {}), deadlines=deadlines): (name, address)
+            for name, address in hosts
+        }
+        for future in as_completed(futures):
+            name, address = futures[future]
+            try:
+                yield future.result()
+            except Exception as error:  # a parser's defect on one host must not lose the others' visits
+                yield Result(name, address, "protocol", f"internal: {type(error).__name__}: {error}", 0.0)
+
+
+def trusted(session: catalogue.Session) -> dict[str, dict[str, bytes]]:
+    """All trusted host keys: address → algorithm → key blob."""
+    import base64
+
+    keys: dict[str, dict[str, bytes]] = {}
+    for row in session.scalars(select(model.HostKey)):
+        keys.setdefault(row.address, {})[row.algorithm] = base64.b64decode(row.key)
+    return keys
+
+
+def store(book: catalogue.Catalogue, result: Result, clock: Callable[[], datetime] = catalogue.now) -> None:
+    """Record one result in one transaction."""
+    with book.session() as session:
+        host = catalogue.host_by_name(session, result.host)
+        transcript = result.transcript
+        catalogue.store_snapshot(
+            session,
+            host,
+            outcome=result.outcome,
+            detail=result.detail,
+            at=clock(),
+            transcript=result.output,
+            seconds=result.seconds,
+            privilege=transcript.privilege if transcript else "",
+            sections=transcript.sections if transcript else (),
+            observations=result.observations,
+        )

@@ -1,0 +1,267 @@
+"""Facts → sites: what the vhosts of one host serve, with application, database and owner, each value with its evidence.  Pure.
+
+In: a host and its observations.  Out: `Site`s whose `facts` map a fact's name to {"value", "evidence", "why"}.  A fact that could
+not be read is absent (unknown); it is never an empty value.  Evidence is [snapshot id, section, line].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from inventory.register import valid_name
+
+Evidence = list[Any]  # [snapshot id, section, line]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An observation as identification needs it."""
+
+    kind: str
+    data: Mapping[str, Any]
+    evidence: tuple[Any, ...]
+
+
+@dataclass
+class Site:
+    """A site found on a host."""
+
+    name: str
+    host: str
+    names: list[str]
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def learn(self, name: str, value: Any, *seen: Seen, why: str = "") -> None:
+        """Record a fact; None is not a value."""
+        if value is not None:
+            self.facts[name] = {"value": value, "evidence": [list(item.evidence) for item in seen], "why": why}
+
+    def value(self, name: str) -> Any:
+        """A fact's value, None when unknown."""
+        return self.facts.get(name, {}).get("value")
+
+
+def sites(host: str, observations: Sequence[Seen]) -> list[Site]:
+    """All sites of one host: enabled vhosts that serve something of their own, those with the same first name merged."""
+    found: dict[str, tuple[Site, list[Seen]]] = {}
+    unread = {item.data.get("what") for item in observations if item.kind == "unknown"}
+    for seen in observations:
+        if seen.kind != "vhost" or not seen.data.get("enabled") or seen.data.get("redirect_to"):
+            continue
+        name = _site_name(host, seen, observations)
+        if name:
+            found.setdefault(name, (Site(name, host, []), []))[1].append(seen)
+    for site, vhosts in found.values():
+        _from_vhosts(site, vhosts)
+        _from_host(site, observations)
+        _from_content(site, observations, unread)
+        _from_application(site, observations, unread)
+        _from_database(site, observations, unread)
+        _from_use(site, vhosts, observations, unread)
+    return [found[name][0] for name in sorted(found)]
+
+
+def _site_name(host: str, vhost: Seen, observations: Sequence[Seen]) -> str:
+    for name in vhost.data.get("names") or []:
+        if valid_name(str(name)):
+            return str(name).lower()
+    docroot = vhost.data.get("docroot")
+    content = next((item for item in observations if item.kind == "content" and item.data.get("docroot") == docroot), None)
+    # a distribution's own default page is not a site; a default vhost that holds more than that is
+    if docroot and content is not None and (content.data.get("files") or 0) > 2:
+        return f"{host}:{docroot}" if _plain(str(docroot)) else f"{host}:default"
+    return ""
+
+
+def _plain(text: str) -> bool:
+    return re.fullmatch(r"[\w./@+-]+", text) is not None
+
+
+def _from_vhosts(site: Site, vhosts: Sequence[Seen]) -> None:
+    names: list[str] = []
+    odd: list[str] = []
+    for vhost in vhosts:
+        for name in vhost.data.get("names") or []:
+            kept = names if valid_name(str(name)) else odd
+            text = str(name).lower() if kept is names else str(name)
+            if text not in kept and text not in {"_", ""}:
+                kept.append(text)
+    site.names = names or [site.name]
+    site.learn("site.names", names, *vhosts)
+    site.learn("site.odd_names", odd, *vhosts, why="names that DNS does not allow; they cannot be moved")
+    plain = next((v for v in vhosts if not _is_tls(v)), vhosts[0])
+    secure = [v for v in vhosts if _is_tls(v)]
+    site.learn("site.web_server", plain.data.get("server"), plain)
+    site.learn("site.vhosts", [[v.data.get("file"), v.data.get("line")] for v in vhosts], *vhosts)
+    site.learn("site.docroot", plain.data.get("docroot") or None, plain)
+    site.learn("site.tls", bool(secure), *vhosts)
+    if secure:
+        site.learn("site.certificate", (secure[0].data.get("tls") or {}).get("certificate"), *secure)
+    proxied = sorted({str(t) for v in vhosts for t in v.data.get("proxy_to") or []})
+    site.learn("site.proxy_to", proxied, *vhosts)
+    sockets = sorted({str(t) for v in vhosts for t in v.data.get("fastcgi_to") or []})
+    site.learn("site.fastcgi_to", sockets, *vhosts)
+    site.learn("site.php", any(bool(v.data.get("php")) for v in vhosts), *vhosts)
+    ports = sorted({int(e["port"]) for v in vhosts for e in v.data.get("listen") or [] if str(e.get("port", "")).isdigit()})
+    site.learn("site.ports", ports, *vhosts)
+
+
+def _is_tls(vhost: Seen) -> bool:
+    return bool(vhost.data.get("tls")) or any(entry.get("tls") for entry in vhost.data.get("listen") or [])
+
+
+def _first(observations: Iterable[Seen], kind: str, **where: Any) -> Seen | None:
+    for item in observations:
+        if item.kind == kind and all(item.data.get(key) == value for key, value in where.items()):
+            return item
+    return None
+
+
+def _from_host(site: Site, observations: Sequence[Seen]) -> None:
+    system = _first(observations, "os")
+    if system is not None:
+        site.learn("host.os", system.data.get("id"), system)
+        site.learn("host.os_version", str(system.data.get("version") or ""), system)
+    hardware = _first(observations, "hardware")
+    if hardware is not None:
+        site.learn("host.cpus", hardware.data.get("cpus"), hardware)
+        site.learn("host.memory_bytes", hardware.data.get("memory_bytes"), hardware)
+        site.learn("host.virtualization", hardware.data.get("virtualization"), hardware)
+    if site.value("site.php"):
+        pools = [item for item in observations if item.kind == "php_pool"]
+        sockets = [str(text).removeprefix("unix:") for text in site.value("site.fastcgi_to") or []]
+        pool = next((p for p in pools if str(p.data.get("listen")) in sockets), None)
+        if pool is not None:
+            site.learn("site.php_version", pool.data.get("version"), pool)
+            site.learn("site.web_user", pool.data.get("user"), pool)
+            site.learn("site.pool", pool.data.get("name"), pool)
+        else:
+            sapi = "apache" if site.value("site.web_server") == "apache" else "fpm"
+            versions = [v for v in observations if v.kind == "php_version" and v.data.get("sapi") == sapi]
+            by_socket = [v for v in versions if any(str(v.data.get("version")) in text for text in sockets)]
+            version = (by_socket or versions)[0] if len(by_socket) == 1 or len(versions) == 1 else None
+            if version is not None:
+                site.learn("site.php_version", version.data.get("version"), version)
+    if site.value("site.web_user") is None:
+        master = _first(observations, "web_server", server=site.value("site.web_server"))
+        if master is not None and master.data.get("user") and not str(master.data["user"]).startswith("root"):
+            site.learn("site.web_user", master.data["user"], master)
+
+
+def _from_content(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
+    content = _first(observations, "content", docroot=site.value("site.docroot"))
+    if content is None:
+        return
+    data = content.data
+    site.learn("content.exists", data.get("exists"), content)
+    if not data.get("exists"):
+        return
+    for name in ("bytes", "files", "directories", "symlinks", "newest", "hard_links", "sparse_files", "owners"):
+        site.learn(f"content.{name}", data.get(name), content)
+    for name in ("links_outside", "php_in_uploads", "world_writable", "htaccess"):
+        site.learn(f"content.{name}", data.get(name), content)
+    directives = [item for item in observations if item.kind == "htaccess" and _under(item.data.get("path"), site.value("site.docroot"))]
+    if directives or "htaccess" not in unread:
+        lines = [str(line) for item in directives for line in item.data.get("lines") or []]
+        site.learn("content.htaccess_directives", sorted({line.split()[0].lower() for line in lines if line.split()}), *directives)
+
+
+def _under(path: Any, root: Any) -> bool:
+    path, root = str(path or ""), str(root or "")
+    return bool(root) and (path == root or path.startswith(root.rstrip("/") + "/"))
+
+
+def _from_application(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
+    docroot = site.value("site.docroot")
+    found = [item for item in observations if item.kind == "application" and _under(item.data.get("path"), docroot)]
+    found.sort(key=lambda item: (len(str(item.data.get("path"))), str(item.data.get("name"))))
+    dynamic = [item for item in found if str(item.data.get("name")) not in {"static", "unknown"}]
+    if len(dynamic) > 1:
+        site.learn("application.others", sorted({f"{i.data['name']} in {i.data['path']}" for i in dynamic[1:]}), *dynamic[1:])
+    main = (dynamic or found or [None])[0]
+    if main is not None:
+        site.learn("application.name", main.data.get("name"), main)
+        site.learn("application.version", main.data.get("version") or None, main)
+        site.learn("application.config_file", main.data.get("config_file") or None, main)
+        plugins = [str(p.get("name")) for p in main.data.get("plugins") or [] if isinstance(p, dict)]
+        site.learn("application.plugins", plugins or None, main)
+    if site.value("site.php") is False and not dynamic and not site.value("site.proxy_to") and "applications" not in unread:
+        site.learn("site.static", True, *([main] if main else []), why="no PHP, no proxy and no application in its docroot")
+    elif site.value("site.php") or dynamic or site.value("site.proxy_to"):
+        site.learn("site.static", False, *dynamic, why="PHP, a proxy or an application answers")
+
+
+def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
+    """Three proofs: the application's configuration, the list of databases, a database user that only this site can be."""
+    docroot = site.value("site.docroot")
+    configured = [i for i in observations if i.kind == "application" and _under(i.data.get("path"), docroot) and i.data.get("database")]
+    if site.value("site.static"):
+        site.learn("database.used", False, why="the site is static")
+        return
+    if not configured:
+        return
+    wanted = configured[0].data["database"]
+    if not isinstance(wanted, dict) or not wanted.get("name"):
+        return
+    name = str(wanted["name"])
+    site.learn("database.used", True, configured[0])
+    site.learn("database.name", name, configured[0], why="the application's configuration names it")
+    site.learn("database.user", wanted.get("user") or None, configured[0])
+    site.learn("database.host", wanted.get("host") or "localhost", configured[0])
+    proofs = ["configuration"]
+    listed = _first(observations, "database", name=name)
+    server = _first(observations, "database_server")
+    if listed is not None:
+        proofs.append("database list")
+        for key in (
+            "bytes tables charset collation engines myisam_bytes views routines triggers events definers latin1_columns"
+        ).split():
+            site.learn(f"database.{key}", listed.data.get(key), listed)
+    if server is not None:
+        site.learn("database.product", server.data.get("product"), server)
+        site.learn("database.version", server.data.get("version"), server)
+    user = next((u for u in observations if u.kind == "database_user" and u.data.get("user") == wanted.get("user")), None)
+    if user is not None and name in (user.data.get("schemas") or []):
+        proofs.append("grant of its user")
+    site.learn("database.proofs", proofs, configured[0], *([listed] if listed else []), *([user] if user else []))
+    if listed is None and "databases" not in unread and server is not None:
+        site.learn("database.missing", True, configured[0], why="the configuration names it, the server does not list it")
+
+
+def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen], unread: set[Any]) -> None:
+    files = {str(entry[0]) for vhost in vhosts for entry in vhost.data.get("access_log") or [] if entry}
+    own = [i for i in observations if i.kind == "access_log" and _log_base(str(i.data.get("file"))) in files]
+    if not files or not own:
+        return
+    shared = [
+        v for v in observations
+        if v.kind == "vhost" and v.data.get("enabled") and v not in vhosts
+        and files & {str(e[0]) for e in v.data.get("access_log") or [] if e}
+        and not v.data.get("redirect_to")
+    ]  # fmt: skip
+    why = "the log is shared with other sites" if shared else ""
+    requests = sum(int(i.data.get("requests") or 0) for i in own)
+    days: dict[str, int] = {}
+    for item in own:
+        for day, count in (item.data.get("days") or {}).items():
+            days[day] = days.get(day, 0) + int(count)
+    site.learn("use.requests", requests, *own, why=why)
+    site.learn("use.days", len(days), *own, why=why)
+    site.learn("use.log_shared", bool(shared), *own)
+    if days:
+        site.learn("use.requests_per_day", round(requests / len(days), 1), *own, why=why)
+    last = max((str(i.data.get("last") or "") for i in own), default="")
+    site.learn("use.last", last or None, *own, why=why)
+    urls: dict[str, int] = {}
+    for item in observations:
+        if item.kind == "access_url" and _log_base(str(item.data.get("file"))) in files and not shared:
+            urls[str(item.data["path"])] = urls.get(str(item.data["path"]), 0) + int(item.data.get("count") or 0)
+    top = sorted(urls, key=lambda path: (-urls[path], path))[:200]
+    site.learn("use.top_urls", top, *own)
+
+
+def _log_base(path: str) -> str:
+    return re.sub(r"(\.\d+)?(\.gz)?$", "", re.sub(r"-\d{8}(?=(\.gz)?$)", "", path))

@@ -1,0 +1,67 @@
+"""Which addresses may be visited: networks and ranges, exclusions, a cap, and which unit owns which range.  Pure, on netaddr.
+
+In: the workspace's `inventory/scope.yml` as a mapping.  Out: a `Scope` that allows or refuses an address with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import netaddr
+
+from inventory.errors import InputError
+
+
+def parse_range(text: str) -> netaddr.IPSet:
+    """`192.0.2.0/24`, `192.0.2.10-192.0.2.20` or one address → a set.  Raises InputError naming the text."""
+    try:
+        if "-" in text:
+            first, _, last = text.partition("-")
+            return netaddr.IPSet(netaddr.IPRange(first.strip(), last.strip()))
+        return netaddr.IPSet([netaddr.IPNetwork(text.strip())])
+    except (netaddr.AddrFormatError, ValueError) as error:
+        raise InputError(
+            f"{text!r} is not an address, a network or a range", hint="write 192.0.2.7, 192.0.2.0/24 or 192.0.2.10-192.0.2.20"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Scope:
+    """`allowed` less `excluded`; `cap` is the most addresses one discovery may visit."""
+
+    allowed: netaddr.IPSet
+    excluded: netaddr.IPSet
+    cap: int = 4096
+
+    def refuses(self, address: str) -> str:
+        """Why the address may not be visited, or '' when it may."""
+        try:
+            value = netaddr.IPAddress(address)
+        except (netaddr.AddrFormatError, ValueError):
+            return f"{address!r} is not an address"
+        if value in self.excluded:
+            return f"{address} is excluded by the scope"
+        if value not in self.allowed:
+            return f"{address} lies outside the scope"
+        return ""
+
+
+def scope(allow: Iterable[str], exclude: Iterable[str] = (), cap: int = 4096) -> Scope:
+    """Build a scope from texts; an empty `allow` allows nothing."""
+    allowed, excluded = netaddr.IPSet(), netaddr.IPSet()
+    for text in allow:
+        allowed |= parse_range(text)
+    for text in exclude:
+        excluded |= parse_range(text)
+    return Scope(allowed, excluded, cap)
+
+
+def owner(address: str, ranges: Mapping[str, Sequence[str]]) -> str | None:
+    """The unit whose range holds the address; the narrowest range wins, then the unit's code."""
+    try:
+        value = netaddr.IPAddress(address)
+    except (netaddr.AddrFormatError, ValueError):
+        return None
+    hits = [(parse_range(text).size, unit) for unit, texts in ranges.items() for text in texts if value in parse_range(text)]
+    return min(hits)[1] if hits else None

@@ -1,0 +1,99 @@
+"""YAML read with places: every mapping key and list item knows its `file:line:column`; duplicate keys are refused.
+
+In: text and the name it came from.  Out: plain data and a table path → place, for errors that lead to the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from inventory.errors import ConfigurationError, InputError
+
+M = TypeVar("M", bound=BaseModel)
+Place = tuple[int, int]
+Path_ = tuple[str | int, ...]
+
+
+class Document:
+    """Data of one YAML file and where each part of it stands."""
+
+    def __init__(self, name: str, data: Any, places: dict[Path_, Place]) -> None:
+        self.name, self.data, self.places = name, data, places
+
+    def place(self, path: Sequence[str | int]) -> str:
+        """`file:line:column` of the deepest part of `path` that exists in the file."""
+        parts = tuple(path)
+        while parts and parts not in self.places:
+            parts = parts[:-1]
+        line, column = self.places.get(parts, (1, 1))
+        return f"{self.name}:{line}:{column}"
+
+    def validate(self, model: type[M]) -> M:
+        """The data as `model`; raises ConfigurationError with all problems at once, each with its place."""
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            problems = []
+            for item in error.errors():
+                where = self.place([part for part in item["loc"] if isinstance(part, (str, int))])
+                shown = ".".join(str(part) for part in item["loc"]) or "the file"
+                problems.append(f"{where}: {shown}: {item['msg']}")
+            raise ConfigurationError(problems) from error
+
+
+def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], problems: list[str], loader: yaml.SafeLoader) -> Any:
+    mark = node.start_mark
+    places[path] = (mark.line + 1, mark.column + 1)
+    if isinstance(node, yaml.MappingNode):
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            at = f"{name}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
+            if not isinstance(key, (str, int)):
+                problems.append(f"{at}: a key must be text, not {key!r}")
+                continue
+            if key in result:
+                problems.append(f"{at}: the key {key!r} stands twice")
+                continue
+            result[key] = _build(value_node, (*path, key), name, places, problems, loader)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*path, index), name, places, problems, loader) for index, item in enumerate(node.value)]
+    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+
+
+def parse(text: str, name: str) -> Document:
+    """Read YAML text.  Raises ConfigurationError with `file:line:column` for syntax errors and duplicate keys."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        places: dict[Path_, Place] = {}
+        problems: list[str] = []
+        data = _build(node, (), name, places, problems, loader) if node is not None else {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise ConfigurationError([f"{where}: {error.problem or error.context}"]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigurationError([f"{name}:1:1: this is not YAML: {error}"]) from error
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+    if problems:
+        raise ConfigurationError(problems)
+    return Document(name, data, places)
+
+
+def read(path: Path) -> Document:
+    """Read a YAML file.  Raises InputError when it cannot be read, ConfigurationError when it is not good YAML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}", hint="save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    return parse(text, str(path))

@@ -1,0 +1,1 @@
+"""What should happen: verdicts, plans, bundles, runs, verification and reports over the `inventory`."""

@@ -1,0 +1,222 @@
+"""The workspace: the admins' own folder (`planner init DIR`), fit for git, and its configuration with `file:line:column` errors.
+
+In: a directory.  Out: a `Workspace` with validated configuration and the paths of everything that lives in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from inventory import catalogue, scope, ssh, yamlfile
+from inventory.errors import Busy, InputError, WorkspaceError
+
+FILE = "planner.yml"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ssh(_Strict):
+    """How hosts are logged in to."""
+
+    user: str = "ops"
+    key_files: tuple[str, ...] = ()
+    agent: bool = True
+    port: Annotated[int, Field(ge=1, le=65535)] = 22
+    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    command_seconds: Annotated[float, Field(gt=0, le=3600)] = 300
+
+
+class ScopeFile(_Strict):
+    """Which addresses may be visited at all."""
+
+    allow: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    cap: Annotated[int, Field(ge=1)] = 4096
+
+
+class Configuration(_Strict):
+    """`planner.yml`."""
+
+    catalogue: str = "catalogue.db"
+    language: Annotated[str, Field(pattern="^(en|zh_CN)$")] = "en"
+    ssh: Ssh = Ssh()
+    scope: ScopeFile = ScopeFile()
+
+
+class Node(_Strict):
+    """A machine of the center's."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
+    address: str
+
+
+class VirtualHostServer(Node):
+    """A server for virtual hosts, with what it can take."""
+
+    php: tuple[str, ...] = ("8.2",)
+    disk_bytes: int = 200_000_000_000
+    accounts: int = 100
+
+
+class Cluster(_Strict):
+    """A site cluster: a front and its nodes."""
+
+    name: str
+    front: Node
+    nodes: Annotated[tuple[Node, ...], Field(min_length=1)]
+    profiles: tuple[str, ...] = ("static",)
+    disk_bytes: int = 200_000_000_000
+
+
+class Dns(_Strict):
+    """The name server that we may update (RFC 2136, TSIG)."""
+
+    server: str
+    zones: tuple[str, ...]
+    key_file: str
+    lowered_ttl: Annotated[int, Field(ge=5, le=3600)] = 60
+
+
+class Waves(_Strict):
+    """How many moves a wave holds."""
+
+    moves_per_wave: Annotated[int, Field(ge=1)] = 5
+
+
+class Platforms(_Strict):
+    """`inventory/platforms.yml`: where workloads can go."""
+
+    virtual_hosts: tuple[VirtualHostServer, ...] = ()
+    site_clusters: tuple[Cluster, ...] = ()
+    dns: Dns | None = None
+    waves: Waves = Waves()
+
+
+class Workspace:
+    """An opened workspace."""
+
+    def __init__(self, root: Path, configuration: Configuration, platforms: Platforms) -> None:
+        self.root, self.configuration, self.platforms = root, configuration, platforms
+
+    @property
+    def catalogue_url(self) -> str:
+        """The catalogue's database URL: a path in the configuration is relative to the workspace."""
+        text = self.configuration.catalogue
+        return text if "://" in text else f"sqlite:///{self.root / text}"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The trusted host keys, written out for OpenSSH (Ansible uses it)."""
+        return self.root / "runs" / "known_hosts"
+
+    @property
+    def login(self) -> ssh.Login:
+        """How discovery logs in."""
+        settings = self.configuration.ssh
+        return ssh.Login(settings.user, tuple(str(self._path(name)) for name in settings.key_files), settings.agent, settings.port)
+
+    @property
+    def scope(self) -> scope.Scope:
+        """The addresses that may be visited."""
+        return scope.scope(self.configuration.scope.allow, self.configuration.scope.exclude, self.configuration.scope.cap)
+
+    def _path(self, name: str) -> Path:
+        return (self.root / Path(name).expanduser()).absolute()
+
+    def dns_key(self) -> str:
+        """The TSIG key file, absolute."""
+        return str(self._path(self.platforms.dns.key_file)) if self.platforms.dns else ""
+
+    def plan_folder(self, plan: str) -> Path:
+        """`plans/<id>`."""
+        return self.root / "plans" / plan
+
+    def open_catalogue(self) -> catalogue.Catalogue:
+        """The catalogue, migrated."""
+        return catalogue.open_catalogue(self.catalogue_url)
+
+    @contextmanager
+    def lock(self, what: str) -> Iterator[None]:
+        """One holder at a time across processes; the kernel gives it back when the process dies."""
+        path = self.root / "runs" / f".{what}.lock"
+        path.parent.mkdir(exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+                raise Busy(f"{what} is held by {holder}", hint="wait until it has finished") from error
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+
+def find(start: Path | None = None) -> Workspace:
+    """The workspace at `start` or above it.  Raises WorkspaceError, ConfigurationError."""
+    begin = (start or Path.cwd()).absolute()
+    for folder in (begin, *begin.parents):
+        if (folder / FILE).is_file():
+            return _open(folder)
+    raise WorkspaceError(f"there is no {FILE} in {begin} or above it", hint="make a workspace: planner init DIR")
+
+
+def _open(root: Path) -> Workspace:
+    configuration = yamlfile.read(root / FILE).validate(Configuration)
+    path = root / "inventory" / "platforms.yml"
+    platforms = yamlfile.read(path).validate(Platforms) if path.exists() else Platforms()
+    return Workspace(root, configuration, platforms)
+
+
+SKELETON = {
+    FILE: """\
+# How the planner reaches the units' hosts.  Every value here is checked when a command starts.
+catalogue: catalogue.db            # or postgresql+psycopg://user@host/database
+language: en                       # en or zh_CN: tables, reports, letters
+ssh:
+  user: ops                        # the account on the units' hosts (docs/security.md says what it needs)
+  key_files: []                    # private keys tried in order; none: the agent's keys
+  agent: true
+scope:
+  allow: []                        # networks, ranges and addresses that may be visited; none: nothing
+  exclude: []
+""",
+    "inventory/platforms.yml": """\
+# Where workloads can go.
+virtual_hosts: []                  # - {name: vh1, address: 192.0.2.10, php: ["8.2"]}
+site_clusters: []                  # - {name: main, front: {name: front, address: 192.0.2.20}, nodes: [{name: n1, address: 192.0.2.21}]}
+# dns: {server: 192.0.2.53, zones: [example.edu], key_file: tsig.key, lowered_ttl: 60}
+waves: {moves_per_wave: 5}
+""",
+    "policy/README.md": "Rules of your own, one or more `*.yml` files in the form of `planner rules --show`; the same id replaces a shipped rule.\n",
+    ".gitignore": "catalogue.db*\nruns/\nreports/\n*.key\n",
+}
+
+
+def create(root: Path) -> list[str]:
+    """Make a workspace; existing files are kept.  Returns what was written.  Raises InputError."""
+    written = []
+    try:
+        for name, text in SKELETON.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.write_text(text, encoding="utf-8")
+                written.append(name)
+        for folder in ("plans", "runs", "reports"):
+            (root / folder).mkdir(exist_ok=True)
+        (root / "runs").chmod(0o700)
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}") from error
+    return written
