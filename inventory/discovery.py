@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from inventory import catalogue, collector, model, ssh
-from inventory import probes as all_probes
+from inventory.probes import registry
 from inventory.probes.base import Observation, Probe
 
 
@@ -38,7 +38,7 @@ def visit(
     address: str,
     login: ssh.Login,
     keys: ssh.Keys,
-    probes: Sequence[Probe] = all_probes.PROBES,
+    probes: Sequence[Probe] = registry.PROBES,
     *,
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
     nonce: str | None = None,
@@ -53,7 +53,7 @@ def visit(
     outcome, detail = seen.outcome, seen.detail
     if not transcript.privilege:
         return Result(name, address, "not unix" if outcome == "ok" else outcome, detail or "no POSIX shell answered", seen.seconds)
-    found = tuple(all_probes.parse(transcript.sections))
+    found = tuple(registry.parse(transcript.sections))
     if outcome in {"ok", "timeout"}:
         missing = [probe.name for probe in probes if probe.name not in {s.name for s in transcript.sections}]
         cut = [s.name for s in transcript.sections if s.status in {None, 124, 137} or s.truncated]

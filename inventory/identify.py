@@ -159,7 +159,7 @@ def _from_content(site: Site, observations: Sequence[Seen], unread: set[Any]) ->
     site.learn("content.exists", data.get("exists"), content)
     if not data.get("exists"):
         return
-    for name in ("bytes", "files", "directories", "symlinks", "newest", "hard_links", "sparse_files", "owners"):
+    for name in ("bytes", "files", "directories", "symlinks", "newest", "age_days", "hard_links", "sparse_files", "owners"):
         site.learn(f"content.{name}", data.get(name), content)
     for name in ("links_outside", "php_in_uploads", "world_writable", "htaccess"):
         site.learn(f"content.{name}", data.get(name), content)

@@ -35,6 +35,7 @@ def update(session: Session, at: datetime) -> Counter[str]:
             row = next((by_name[name] for name in [site.name, *site.names] if name in by_name), None)
             unit, reason = _owner(row, host, ranges)
             name = site.name if site.name not in seen else f"{site.name}@{host.name}"
+            site.learn("site.declared", row is not None, why=f"declared in {row.origin}" if row else "no sheet names it")
             _learn_declared(site, row)
             item = existing.get(name) or model.Workload(name=name)
             item.host_id, item.unit_code, item.owner_reason = host.id, unit, reason

@@ -233,7 +233,7 @@ Change = tuple[Sequence[str], Sequence[str], Sequence[str]]
 
 
 def unexplained(first: Sequence[str], second: Sequence[str], other: Sequence[str]) -> list[Change]:
-    """Stretches (first, second, other) of lines in which `other` differs from the source and the noise does not cover it.
+    """Stretches (first, second, other) of lines in which `other` differs from the source and noise does not cover it.
 
     Lines are aligned three-way, then the words inside each stretch of changed lines.
     """

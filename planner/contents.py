@@ -55,17 +55,18 @@ exit $rc
 """POSIX sh for GNU coreutils and busybox; `$1` is the directory.  Stays on its filesystem and follows no link.
 
 Prints a line `<type> <sha256 or target> <size> <path>` per regular file (`f`), symbolic link (`l`) and unreadable file
-(`?`).  In paths and targets a newline, return or backslash is written `\\n`, `\\r`, `\\\\`, in targets a space is `\\s`.
+(`?`).  In paths and targets a newline, return or backslash is written `\\n`, `\\r`, `\\\\`; in targets a space is
+`\\s`.
 Exit status: 0 all listed, 1 some directory could not be read, 2 no such directory, 3 no sha256sum.
 """
 
-_LINE = re.compile(r"(?:(f) ([0-9a-f]{64})|(l) (\S*)|(\?) -) ([0-9]{1,18}) (.+)", re.S)
+_LINE = re.compile(r"(?:(f) ([0-9a-f]{64})|(l) ([^ ]*)|(\?) -) ([0-9]{1,18}) (.+)", re.S)
 _ESCAPES = {"n": "\n", "r": "\r", "s": " ", "\\": "\\"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file (`f`, value is its SHA-256), a symbolic link (`l`, its target) or an unreadable file (`?`); size in bytes."""
+    """A file (`f`, value: its SHA-256), a symbolic link (`l`, its target) or an unreadable one (`?`); size in bytes."""
 
     type: str
     value: str

@@ -91,8 +91,8 @@ _URL_ATTRIBUTES = {  # element → attributes that hold one URL
     "td": ("background",),
 }
 _BLOCKS = frozenset(
-    re.split(
-        " ",
+    re.findall(
+        r"\w+",
         "address article aside blockquote br body caption dd div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6"
         " header hr li main nav ol option p pre section table tbody td textarea th thead tr ul",
     )
@@ -172,8 +172,7 @@ def _decode(body: bytes, codec: str, errors: str) -> str:
 
 def normal_charset(label: str) -> str:
     """A label in lower case, with the two spellings of UTF-8 made one."""
-    label = label.strip().lower()
-    return "utf-8" if label == "utf8" else label
+    return "utf-8" if label.lower() == "utf8" else label.lower()
 
 
 def absolute(base: str, reference: str, charset: str = "utf-8") -> str:
@@ -198,14 +197,11 @@ def absolute(base: str, reference: str, charset: str = "utf-8") -> str:
     host = f"[{host}]" if ":" in host else host
     default = {"http": 80, "https": 443}[parts.scheme]
     netloc = host if port in (None, default) else f"{host}:{port}"
-    path = _quote(parts.path or "/", "/:@!$&'()*+,;=~[]", "utf-8")
-    query = _quote(parts.query, "/:@!$&'()*+,;=~?[]", _CODECS.get(charset.lower(), "utf-8"))
+    safe = "/:@!$&'()*+,;=~[]%"
+    path = quote(parts.path or "/", safe, "utf-8", "replace")
+    query = quote(parts.query, safe + "?", _CODECS.get(charset.lower(), "utf-8"), "replace")
     url = urlunsplit((parts.scheme, netloc, path, query, ""))
     return url if len(url) <= MAX_URL else ""
-
-
-def _quote(text: str, safe: str, codec: str) -> str:
-    return quote(text, safe=safe + "%", encoding=codec, errors="replace")
 
 
 def may_request(url: str) -> bool:
@@ -229,7 +225,7 @@ def is_address(host: str) -> bool:
     return True
 
 
-def digest(  # an answer has that many parts
+def digest(
     url: str,
     status: int,
     headers: Iterable[tuple[str, str]],
@@ -254,7 +250,7 @@ def digest(  # an answer has that many parts
     found = (_META.search(body[:4096]) if is_html else _XML.search(body[:1024])) if is_text else None
     meta = normal_charset(found[1].decode("ascii")) if found else ""
     text = decode(body, header_charset, meta) if is_text else ""
-    charset = header_charset or meta or "utf-8"
+    charset = header_charset or meta
     parsed = _read_html(url, text, charset) if is_html else _Parsed(lines=_lines(text))
     references = list(parsed.links) + list(parsed.assets)
     if is_text and not is_html:

@@ -3,14 +3,15 @@
 In: the site's names, both addresses and URLs to start from (sitemap, top of the access log).  Out: a `SiteComparison`.
 Every name is resolved to the given address and to nothing else; no proxy, no cookie, no redirect is followed, no form
 is sent, and URLs that may change something are not requested.  Certificates are not verified: the connection is
-pinned to an address that the plan chose, the destination may have no certificate for the name yet, and an expired one at the source
-must not stop its move.  Bodies are dropped as soon as they are reduced to a `Page`.
+pinned to an address that the plan chose, the destination may have no certificate for the name yet, and an expired one
+at the source must not stop its move.  Bodies are dropped as soon as they are reduced to a `Page`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import socket
 import ssl
 import time
@@ -251,7 +252,7 @@ def _ascii_names(names: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         url = absolute("http://invalid/", f"http://{name}/")
         host = urlsplit(url).netloc
-        if not host or ":" in host or is_address(host):
+        if not re.fullmatch(r"[\w.-]+", name) or not host or is_address(host):
             raise ValueError(f"not a site's name: {name!r}")
         out.append(host)
     if not out:
@@ -281,9 +282,9 @@ async def compare_views(
         time.monotonic() + limits.seconds,
         asyncio.Semaphore(limits.concurrency),
     )
-    start = [*homes, homes[0] + "robots.txt", homes[0] + "sitemap.xml", *(absolute(homes[0], s) for s in seeds)]
+    start = [homes[0] + "robots.txt", homes[0] + "sitemap.xml", *(absolute(homes[0], s) for s in seeds)]
     try:
-        level = crawl.admit(start)
+        level = crawl.admit(homes) + crawl.admit(start)  # the page limit must not cost a home page
         while level:
             found = await asyncio.gather(*(crawl.visit(url) for url in level))
             level = crawl.admit(link for links in found for link in links)

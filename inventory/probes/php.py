@@ -1,0 +1,191 @@
+"""Which PHP versions a host has, how they are attached to its web servers, their pools and their modules.
+
+In: files only (/etc/php*, the package database of dpkg and apk, the version string inside the binaries); PHP is never run.
+Out: `php_version`, `php_pool`, `php_modules`.  `version` is `8.2` everywhere, so that they join; `release` is the exact one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
+from inventory.probes.fragments import MASK, SHOW, assignments
+
+SCRIPT = (
+    SHOW
+    + "MASK='"
+    + MASK
+    + r"""'
+ini() { awk "$MASK"'
+  /^[ \t]*[;#]/ || /^[ \t]*$/ { next }
+  { at = index($0, "="); name = at ? substr($0, 1, at - 1) : ""; gsub(/[ \t\]]+$/, "", name); sub(/.*\[/, "", name) }
+  at && name !~ /save_path/ && sensitive(name) && name !~ /^session\.|_len|^password/ { print "|" substr($0, 1, at) " [redacted]"; next }
+  { print "|" $0 }' < "$1"; }
+config() {
+  test -e "$2" || return 0
+  if test -f "$2" && test -r "$2"; then mark "$1" "$2"; ini "$2"; else mark unknown "$2 unreadable"; fi
+}
+known() { for c in "$1"/*.ini; do if test -e "$c"; then config modules "$c"; fi; done; }
+found=
+for d in /etc/php/*/* /etc/php5/*; do
+  case ${d##*/} in cli|fpm|apache2|cgi|embed|phpdbg) test -d "$d" || continue ;; *) continue ;; esac
+  found=1; config ini "$d/php.ini"; known "$d/conf.d"
+  for p in "$d"/pool.d/*.conf "$d/php-fpm.conf"; do config pool "$p"; done
+done
+for r in '' /etc/opt/remi/php* /etc/opt/rh/rh-php* /opt/rh/php*/root/etc /opt/cpanel/ea-php*/root/etc /opt/plesk/php/*/etc \
+  /usr/local/php*/etc /usr/local/lib/php /usr/local/etc /usr/local/etc/php /www/server/php/*/etc /opt/lampp/etc /etc/php[0-9]*; do
+  case $r in '') d=/etc ;; *) d=$r ;; esac
+  test -d "$d" || continue
+  if test -e "$d/php.ini" || test -d "$d/php-fpm.d" || test -d "$d/php.d"; then found=1; else continue; fi
+  config ini "$d/php.ini"
+  for c in "$d/php.d" "$d/conf.d" "$d/php/conf.d"; do if test "$c" != /etc/conf.d && test -d "$c"; then known "$c"; fi; done
+  for p in "$d"/php-fpm.d/*.conf "$d"/php-fpm.conf "$d"/php-fpm.d/*/*.conf; do config pool "$p"; done
+done
+for f in /etc/apache2/mods-enabled/php*.load /etc/httpd/conf.modules.d/*php*.conf /etc/httpd/conf.d/php*.conf; do
+  if test -r "$f"; then mark load "$f"; grep -i '^[[:space:]]*LoadModule[[:space:]]' "$f" 2>/dev/null | show; fi
+done
+if test -r /var/lib/dpkg/status; then
+  echo '@ packages /var/lib/dpkg/status'
+  awk '/^Package: / { p = $2; s = "" } /^Status: / { s = $0 } /^Version: / && p ~ /^(php|libapache2-mod-php)/ && s ~ / installed/ { print "|" p " " $2 }' /var/lib/dpkg/status
+fi
+if test -r /lib/apk/db/installed; then
+  echo '@ packages /lib/apk/db/installed'
+  awk '/^P:php/ { p = substr($0, 3) } /^V:/ && p != "" { print "|" p " " substr($0, 3); p = "" }' /lib/apk/db/installed
+fi
+for b in /usr/bin/php /usr/bin/php[0-9]* /usr/sbin/php-fpm /usr/sbin/php-fpm[0-9]* /usr/local/bin/php /usr/local/sbin/php-fpm \
+  /usr/lib/apache2/modules/libphp*.so /usr/lib64/httpd/modules/libphp*.so /etc/httpd/modules/libphp*.so /opt/remi/php*/root/usr/sbin/php-fpm \
+  /opt/rh/rh-php*/root/usr/sbin/php-fpm /opt/cpanel/ea-php*/root/usr/sbin/php-fpm /opt/plesk/php/*/sbin/php-fpm \
+  /usr/local/php*/sbin/php-fpm /www/server/php/*/sbin/php-fpm /opt/lampp/modules/libphp*.so; do
+  test -f "$b" && test -r "$b" || continue
+  case $seen in *" `readlink -f "$b" 2>/dev/null` "*) continue ;; esac
+  seen="$seen `readlink -f "$b" 2>/dev/null` "
+  found=1; mark binary "$b"
+  { grep -a -o 'X-Powered-By: PHP/[0-9][0-9.]*' "$b" 2>/dev/null || grep -o 'X-Powered-By: PHP/[0-9][0-9.]*' "$b" 2>/dev/null; } | head -n 1 | show
+done
+if test -z "$found"; then echo '@ none'; fi
+"""
+)
+
+_VERSIONED = re.compile(r"(?:^|/)(?:[a-z-]*php|php-fpm)[-/]?(\d)\.?(\d{1,2})(?=[/.]|$)")
+_OLD = re.compile(r"(?:^|/)(?:lib)?(?:mod_)?php(5)(?=[/._]|$)")
+_SETTINGS = {
+    "memory_limit", "upload_max_filesize", "post_max_size", "max_execution_time", "max_input_vars", "default_charset",
+    "date.timezone", "disable_functions", "open_basedir", "auto_prepend_file", "auto_append_file", "short_open_tag",
+    "session.save_handler", "session.save_path", "sendmail_path", "allow_url_include", "register_globals", "magic_quotes_gpc",
+}  # fmt: skip
+
+
+def parse(section: Section) -> list[Observation]:
+    """`version` is `major.minor` or '' when no file tells; `sapi` cli|fpm|apache|cgi.  `settings` are php.ini's that matter."""
+    found: list[Observation] = []
+    versions: dict[tuple[str, str], Observation] = {}
+    modules: dict[tuple[str, str], tuple[list[str], int]] = {}
+    releases: list[str] = []
+    everything = list(blocks(section.text))
+    for block in everything:
+        releases += _releases(block)
+    default = next((_short(release) for release in releases), "")
+    for block in everything:
+        if block.tag == "unknown":
+            found.append(unknown(block))
+        elif block.tag in {"ini", "binary", "load"}:
+            for sapi, version, data in _attached(block, default):
+                known = versions.setdefault((version, sapi), Observation("php_version", data, block.line))
+                if known.data is not data:
+                    known.data.update({name: value for name, value in data.items() if value and not known.data.get(name)})
+        elif block.tag == "pool":
+            found.extend(_pools(block, default))
+        elif block.tag == "modules":
+            version = version_of(block.value) or default
+            names, _ = modules.setdefault((version, _sapi(block.value) or "all"), ([], block.line))
+            names.extend(_extensions(block))
+    for (version, _), observation in versions.items():
+        exact = [release for release in releases if version and _short(release) == version]
+        observation.data["release"] = observation.data["release"] or (exact[0] if exact else None)
+    found.extend(versions.values())
+    for (version, sapi), (names, line) in modules.items():
+        data: dict[str, Any] = {"version": version, "sapi": sapi, "modules": sorted(set(names))}
+        found.append(Observation("php_modules", data, line))
+    return sorted(found, key=lambda observation: observation.line)
+
+
+def version_of(path: str) -> str:
+    """`/etc/php/8.2/fpm`, `/etc/opt/remi/php74`, `/www/server/php/56/etc`, `libphp7.4.so` → `major.minor`; '' if not told."""
+    match = _VERSIONED.search(path) or re.search(r"libphp(\d)\.(\d{1,2})\.so", path)
+    if match:
+        return f"{match.group(1)}.{match.group(2)}"
+    return ""
+
+
+def _short(release: str) -> str:
+    return ".".join(release.split(".")[:2])
+
+
+def _releases(block: Block) -> Iterator[str]:
+    """Exact releases; a binary's word before a package's, since a source build has no package."""
+    if block.tag == "binary":
+        yield from re.findall(r"PHP/(\d+\.\d+\.\d+)", block.text[:1000])
+    elif block.tag == "packages":
+        for line in block.lines:
+            name, _, version = line.partition(" ")
+            match = re.match(r"(?:\d+:)?(?:\d+:)?(\d+\.\d+\.\d+)", version)
+            if match and re.match(r"php\d|libapache2-mod-php\d", name):
+                yield match.group(1)
+
+
+def _sapi(path: str) -> str:
+    for word, sapi in (("fpm", "fpm"), ("apache2", "apache"), ("httpd", "apache"), ("cgi", "cgi"), ("libphp", "apache")):
+        if word in path:
+            return sapi
+    return "cli" if "/cli" in path or "/bin/php" in path else ""
+
+
+def _attached(block: Block, default: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    path, release = block.value, None
+    version = version_of(path)
+    settings: dict[str, str] = {}
+    sapi = _sapi(path)
+    if block.tag == "binary":
+        release = next(_releases(block), None)
+        version = _short(release) if release else version
+    elif block.tag == "load":
+        line = next((line for line in block.lines if re.search(r"php\d?_module", line)), "")
+        if not line:
+            return
+        sapi, version = "apache", version_of(path) or version_of(line.split()[-1])
+    else:
+        sapi = sapi or "all"
+        values = assignments(block.lines)
+        settings = {name: values[name] for name in sorted(_SETTINGS & values.keys())}
+    version = version or default
+    if version or block.tag != "binary":
+        yield sapi, version, {"version": version, "sapi": sapi, "source_file": path, "release": release, "settings": settings}
+
+
+def _pools(block: Block, default: str) -> Iterator[Observation]:
+    """One file may hold several pools; `[global]` is none.  `$pool` in a value is the pool's name."""
+    version = version_of(block.value) or default
+    name, line, values = "", 0, {}
+    for offset, text in enumerate([*block.lines, "[]"]):
+        stripped = text.strip()
+        if stripped.startswith("[") and stripped.endswith("]"):
+            if name and name != "global":
+                data: dict[str, Any] = {"version": version, "name": name, "user": values.get("user")}
+                data |= {"group": values.get("group"), "listen": values.get("listen"), "file": block.value}
+                rest = {key: value for key, value in values.items() if key not in {"user", "group", "listen"}}
+                yield Observation("php_pool", data | {"values": rest}, line)
+            name, line, values = stripped[1:-1].strip(), block.line + 1 + offset, {}
+        elif name:
+            values.update({key: value.replace("$pool", name) for key, value in assignments([stripped]).items()})
+
+
+def _extensions(block: Block) -> Iterator[str]:
+    for line in block.lines:
+        match = re.match(r"\s*(?:zend_)?extension\s*=\s*[\"']?([^\s\"';]{1,200})", line)
+        if match:
+            yield match.group(1).rpartition("/")[2].removesuffix(".so").removesuffix(".dll").lower()
+
+
+PROBE = Probe("php", SCRIPT, parse, seconds=30, max_bytes=2_000_000)

@@ -1,0 +1,55 @@
+"""The probes of a visit, in the order in which their sections run: cheap ones first, walks through docroots last."""
+
+from __future__ import annotations
+
+from inventory.probes import (
+    accesslog,
+    applications,
+    certificates,
+    content,
+    cron,
+    mariadb,
+    network,
+    php,
+    services,
+    system,
+    web,
+)
+from inventory.probes.base import Observation, Probe, Section
+
+PROBES: tuple[Probe, ...] = (
+    system.PROBE,
+    network.PROBE,
+    services.PROBE,
+    *web.PROBES,
+    php.PROBE,
+    cron.PROBE,
+    certificates.PROBE,
+    mariadb.PROBE,
+    applications.PROBE,
+    accesslog.PROBE,
+    content.PROBE,
+)
+
+
+def parse(sections: tuple[Section, ...]) -> list[tuple[str, Observation]]:
+    """Every section through its probe's parser: (section's name, observation); a section's own end is an observation too."""
+    by_name = {probe.name: probe for probe in PROBES}
+    found: list[tuple[str, Observation]] = []
+    for section in sections:
+        probe = by_name.get(section.name)
+        if probe is None:
+            continue
+        found += [(section.name, item) for item in probe.parse(section)]
+        why = _incomplete(section)
+        if why:
+            found.append((section.name, Observation("unknown", {"what": section.name, "why": why}, 1)))
+    return found
+
+
+def _incomplete(section: Section) -> str:
+    if section.status is None:
+        return "the section never ended"
+    if section.status in {124, 137}:
+        return f"stopped after {section.seconds:g} s"
+    return "its output was cut" if section.truncated else ""

@@ -1,0 +1,26 @@
+# authoritative zone campus.test, dynamic updates with a TSIG key; no recursion
+install -d -o bind -g bind /var/lib/bind
+[ -f /etc/bind/lab-key.conf ] || tsig-keygen -a hmac-sha256 lab-key > /etc/bind/lab-key.conf; chown root:bind /etc/bind/lab-key.conf; chmod 640 /etc/bind/lab-key.conf
+cat > /etc/bind/named.conf.options <<X
+options { directory "/var/cache/bind"; recursion no; dnssec-validation no; listen-on { any; }; listen-on-v6 { none; }; allow-transfer { key lab-key; }; };
+X
+cat > /etc/bind/named.conf.local <<X
+include "/etc/bind/lab-key.conf";
+zone "$DOMAIN" { type primary; file "/var/lib/bind/db.$DOMAIN"; update-policy { grant lab-key zonesub ANY; }; };
+X
+: > /etc/bind/named.conf.default-zones
+cat > /var/lib/bind/db.$DOMAIN <<X
+\$TTL 3600
+@ IN SOA ns1.$DOMAIN. hostmaster.$DOMAIN. ( 2026010101 3600 600 86400 60 )
+  IN NS ns1.$DOMAIN.
+ns1 A $IP
+hist A 198.51.100.11
+www.hist A 198.51.100.11
+phys A 198.51.100.12
+www.phys A 198.51.100.12
+odd A 198.51.100.14
+events.phys A 198.51.100.12
+conf2009.phys A 198.51.100.12
+X
+chown bind:bind /var/lib/bind/db.$DOMAIN
+systemctl restart named

@@ -1,0 +1,51 @@
+"""The command line: one thin module per command; the only importer of typer.  Tables go to stdout, progress to stderr.
+
+Errors of `inventory.errors` become their message and exit code here, and nowhere else; a traceback is a defect.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from inventory.errors import PlannerError
+from planner.cli import decide, doctor, look, start
+
+HELP = """Inventory and migration planner of a university network center.
+
+The order of work:
+
+\b
+  planner init DIR             make a workspace, then fill planner.yml
+  planner doctor               what this machine and workspace still lack
+  planner register import F    the units' sheets: who declares what
+  planner hosts add / trust    which machines, and whose keys we trust
+  planner discover             visit them; nothing is changed there
+  planner sites, show, explain what was found, and what it means
+  planner assess, plan         verdicts with reasons; destinations and waves
+
+Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+start.add(app)
+doctor.add(app)
+look.add(app)
+decide.add(app)
+
+
+def main() -> None:
+    """The entry point `planner`."""
+    try:
+        app(standalone_mode=True)
+    except PlannerError as error:
+        Console(stderr=True, soft_wrap=True).print(f"planner: {error}", markup=False, highlight=False, style="red")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("planner: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
