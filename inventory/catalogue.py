@@ -75,7 +75,8 @@ def open_catalogue(url: str) -> Catalogue:
             alembic.command.upgrade(config, "head")
     except (SQLAlchemyError, alembic.util.CommandError, ImportError) as error:
         raise CatalogueError(
-            f"cannot open the catalogue {_hide(url)}: {_first_line(error)}", hint="see `catalogue` in the workspace's planner.yml"
+            f"cannot open the catalogue {_hide(url)}: {_first_line(error)}",
+            hint="see `catalogue` in the workspace's planner.yml",
         ) from error
     return Catalogue(engine)
 
@@ -125,7 +126,13 @@ def store_snapshot(
         seconds=seconds,
         transcript=zlib.compress(transcript, 6),
         sections=[
-            {"name": s.name, "status": s.status, "seconds": s.seconds, "truncated": s.truncated, "privilege": s.privilege}
+            {
+                "name": s.name,
+                "status": s.status,
+                "seconds": s.seconds,
+                "truncated": s.truncated,
+                "privilege": s.privilege,
+            }
             for s in sections
         ],
     )
@@ -171,7 +178,10 @@ def workload_by_name(session: Session, name: str) -> model.Workload:
             if name in item.names:
                 return item
         known = ", ".join(item.name for item in everything[:20])
-        raise NotFound(f"there is no site {name!r} in the catalogue", hint=f"sites there: {known or 'none yet: `planner discover`'}")
+        raise NotFound(
+            f"there is no site {name!r} in the catalogue",
+            hint=f"sites there: {known or 'none yet: `planner discover`'}",
+        )
     return found
 
 

@@ -46,14 +46,14 @@ def script(probes: Sequence[Probe], nonce: str) -> str:
         "export LC_ALL LANG PATH; unset LANGUAGE; umask 077",
         'if test "`id -u`" = 0; then PRIV=root; else PRIV=user; fi; export PRIV',
         "if timeout -k 1 5 true 2>/dev/null; then T='timeout -k 2'; else T=''; fi",
-        "limited() { if test -n \"$T\"; then $T \"$1\" sh -c \"$2\" </dev/null 2>/dev/null; else",
-        "  sh -c \"$2\" </dev/null 2>/dev/null & c=$!; ( sleep \"$1\"; kill -9 $c ) >/dev/null 2>&1 & w=$!",
+        'limited() { if test -n "$T"; then $T "$1" sh -c "$2" </dev/null 2>/dev/null; else',
+        '  sh -c "$2" </dev/null 2>/dev/null & c=$!; ( sleep "$1"; kill -9 $c ) >/dev/null 2>&1 & w=$!',
         "  wait $c; s=$?; kill $w 2>/dev/null; return $s; fi; }",
         f"redact() {{ sed -E {redact}; }}",
         "exec 4>&1",
-        "run() { printf '\\n%s begin %s\\n' \"$M\" \"$1\"; b=`date +%s`",
+        'run() { printf \'\\n%s begin %s\\n\' "$M" "$1"; b=`date +%s`',
         '  st=`{ { limited "$2" "$4"; echo $? >&3; } | redact | head -c "$3" >&4; } 3>&1`',
-        "  printf '\\n%s end %s %s %s\\n' \"$M\" \"$1\" \"${st:-none}\" $((`date +%s` - b)); }",
+        '  printf \'\\n%s end %s %s %s\\n\' "$M" "$1" "${st:-none}" $((`date +%s` - b)); }',
         'printf "%s start %s %s\\n" "$M" "$PRIV" "`uname -s 2>/dev/null`"',
     ]
     lines += [f"run {probe.name} {probe.seconds} {probe.max_bytes} {shlex.quote(probe.script)}" for probe in probes]
@@ -76,7 +76,7 @@ def read(output: bytes, nonce: str, probes: Sequence[Probe]) -> Transcript:
     limits = {probe.name: probe.max_bytes for probe in probes}
     marker = f"@@{nonce} "
     text = output.decode("utf-8", "surrogateescape")
-    found = [m for m in re.finditer(rf"^{re.escape(marker)}(start|begin|end|finish)\b(.*)$", text, re.M)]
+    found = list(re.finditer(rf"^{re.escape(marker)}(start|begin|end|finish)\b(.*)$", text, re.M))
     privilege = system = ""
     complete = False
     sections: list[Section] = []

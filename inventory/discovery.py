@@ -6,6 +6,7 @@ that is off, refuses, hangs or floods is a result like any other.  Only the call
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from inventory import catalogue, collector, model, ssh
 from inventory.probes import registry
@@ -78,8 +80,7 @@ def visit_all(
     """Visit (name, address) pairs side by side; results come as they finish."""
     with ThreadPoolExecutor(max_workers=max(1, min(workers, len(hosts) or 1))) as pool:
         futures = {
-            pool.submit(visit, name, address, login, keys.get(address, {}), deadlines=deadlines): (name, address)
-            for name, address in hosts
+            pool.submit(visit, name, address, login, keys.get(address, {}), deadlines=deadlines): (name, address) for name, address in hosts
         }
         for future in as_completed(futures):
             name, address = futures[future]
@@ -89,10 +90,8 @@ def visit_all(
                 yield Result(name, address, "protocol", f"internal: {type(error).__name__}: {error}", 0.0)
 
 
-def trusted(session: catalogue.Session) -> dict[str, dict[str, bytes]]:
+def trusted(session: Session) -> dict[str, dict[str, bytes]]:
     """All trusted host keys: address → algorithm → key blob."""
-    import base64
-
     keys: dict[str, dict[str, bytes]] = {}
     for row in session.scalars(select(model.HostKey)):
         keys.setdefault(row.address, {})[row.algorithm] = base64.b64decode(row.key)

@@ -60,7 +60,7 @@ def sites(host: str, observations: Sequence[Seen]) -> list[Site]:
         _from_content(site, observations, unread)
         _from_application(site, observations, unread)
         _from_database(site, observations, unread)
-        _from_use(site, vhosts, observations, unread)
+        _from_use(site, vhosts, observations)
     return [found[name][0] for name in sorted(found)]
 
 
@@ -159,14 +159,28 @@ def _from_content(site: Site, observations: Sequence[Seen], unread: set[Any]) ->
     site.learn("content.exists", data.get("exists"), content)
     if not data.get("exists"):
         return
-    for name in ("bytes", "files", "directories", "symlinks", "newest", "age_days", "hard_links", "sparse_files", "owners"):
+    for name in (
+        "bytes",
+        "files",
+        "directories",
+        "symlinks",
+        "newest",
+        "age_days",
+        "hard_links",
+        "sparse_files",
+        "owners",
+    ):
         site.learn(f"content.{name}", data.get(name), content)
     for name in ("links_outside", "php_in_uploads", "world_writable", "htaccess"):
         site.learn(f"content.{name}", data.get(name), content)
     directives = [item for item in observations if item.kind == "htaccess" and _under(item.data.get("path"), site.value("site.docroot"))]
     if directives or "htaccess" not in unread:
         lines = [str(line) for item in directives for line in item.data.get("lines") or []]
-        site.learn("content.htaccess_directives", sorted({line.split()[0].lower() for line in lines if line.split()}), *directives)
+        site.learn(
+            "content.htaccess_directives",
+            sorted({line.split()[0].lower() for line in lines if line.split()}),
+            *directives,
+        )
 
 
 def _under(path: Any, root: Any) -> bool:
@@ -181,7 +195,7 @@ def _from_application(site: Site, observations: Sequence[Seen], unread: set[Any]
     dynamic = [item for item in found if str(item.data.get("name")) not in {"static", "unknown"}]
     if len(dynamic) > 1:
         site.learn("application.others", sorted({f"{i.data['name']} in {i.data['path']}" for i in dynamic[1:]}), *dynamic[1:])
-    main = (dynamic or found or [None])[0]
+    main = next(iter(dynamic or found), None)
     if main is not None:
         site.learn("application.name", main.data.get("name"), main)
         site.learn("application.version", main.data.get("version") or None, main)
@@ -216,9 +230,20 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any]) -
     server = _first(observations, "database_server")
     if listed is not None:
         proofs.append("database list")
-        for key in (
-            "bytes tables charset collation engines myisam_bytes views routines triggers events definers latin1_columns"
-        ).split():
+        for key in [
+            "bytes",
+            "tables",
+            "charset",
+            "collation",
+            "engines",
+            "myisam_bytes",
+            "views",
+            "routines",
+            "triggers",
+            "events",
+            "definers",
+            "latin1_columns",
+        ]:
             site.learn(f"database.{key}", listed.data.get(key), listed)
     if server is not None:
         site.learn("database.product", server.data.get("product"), server)
@@ -231,7 +256,7 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any]) -
         site.learn("database.missing", True, configured[0], why="the configuration names it, the server does not list it")
 
 
-def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen], unread: set[Any]) -> None:
+def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) -> None:
     files = {str(entry[0]) for vhost in vhosts for entry in vhost.data.get("access_log") or [] if entry}
     own = [i for i in observations if i.kind == "access_log" and _log_base(str(i.data.get("file"))) in files]
     if not files or not own:

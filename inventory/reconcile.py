@@ -32,19 +32,19 @@ def update(session: Session, at: datetime) -> Counter[str]:
         rows = session.scalars(select(model.Observation).where(model.Observation.host_id == host.id).order_by(model.Observation.id))
         observations = [identify.Seen(r.kind, r.data, (r.snapshot_id, r.section, r.line)) for r in rows]
         for site in identify.sites(host.name, observations):
-            row = next((by_name[name] for name in [site.name, *site.names] if name in by_name), None)
-            unit, reason = _owner(row, host, ranges)
+            sheet = next((by_name[name] for name in [site.name, *site.names] if name in by_name), None)
+            unit, reason = _owner(sheet, host, ranges)
             name = site.name if site.name not in seen else f"{site.name}@{host.name}"
-            site.learn("site.declared", row is not None, why=f"declared in {row.origin}" if row else "no sheet names it")
-            _learn_declared(site, row)
+            site.learn("site.declared", sheet is not None, why=f"declared in {sheet.origin}" if sheet else "no sheet names it")
+            _learn_declared(site, sheet)
             item = existing.get(name) or model.Workload(name=name)
             item.host_id, item.unit_code, item.owner_reason = host.id, unit, reason
-            item.status, item.names, item.facts = ("both" if row else "undeclared"), site.names, site.facts
+            item.status, item.names, item.facts = ("both" if sheet else "undeclared"), site.names, site.facts
             item.identified_at = at
             session.add(item)
             seen.add(name)
-            if row is not None:
-                matched.add(row.key)
+            if sheet is not None:
+                matched.add(sheet.key)
     for key, row in declared.items():
         if key in matched:
             continue
@@ -67,7 +67,10 @@ def _owner(row: model.Declared | None, host: model.Host, ranges: Mapping[str, Se
     if host.unit_code:
         return host.unit_code, f"its host {host.name} is declared as this unit's"
     unit = scope.owner(host.address, ranges)
-    return unit, f"its host's address {host.address} lies in this unit's range" if unit else "no declaration, no range: unknown"
+    return (
+        unit,
+        f"its host's address {host.address} lies in this unit's range" if unit else "no declaration, no range: unknown",
+    )
 
 
 def _learn_declared(site: identify.Site, row: model.Declared | None) -> None:
@@ -75,5 +78,9 @@ def _learn_declared(site: identify.Site, row: model.Declared | None) -> None:
         return
     for name, value in sorted(row.data.items()):
         if isinstance(value, (str, bool, int, float, list)) and name not in {"unit", "domain", "aliases"}:
-            fact: dict[str, Any] = {"value": value, "evidence": [["declared", row.origin, 0]], "why": f"declared in {row.origin}"}
+            fact: dict[str, Any] = {
+                "value": value,
+                "evidence": [["declared", row.origin, 0]],
+                "why": f"declared in {row.origin}",
+            }
             site.facts[f"declared.{name}"] = fact

@@ -156,7 +156,10 @@ def _read_csv(text: str, name: str) -> Sheet:
     fields = [HEADINGS.get(cell.strip(), cell.strip()) for cell in heading]
     kind = "site" if "domain" in fields else "server" if "address" in fields else ""
     if not kind:
-        raise InputError(f"{name}:1: neither a domain (域名) nor an address (IP地址) column", hint=f"headings there: {', '.join(heading)}")
+        raise InputError(
+            f"{name}:1: neither a domain (域名) nor an address (IP地址) column",
+            hint=f"headings there: {', '.join(heading)}",
+        )
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):

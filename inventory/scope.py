@@ -22,7 +22,8 @@ def parse_range(text: str) -> netaddr.IPSet:
         return netaddr.IPSet([netaddr.IPNetwork(text.strip())])
     except (netaddr.AddrFormatError, ValueError) as error:
         raise InputError(
-            f"{text!r} is not an address, a network or a range", hint="write 192.0.2.7, 192.0.2.0/24 or 192.0.2.10-192.0.2.20"
+            f"{text!r} is not an address, a network or a range",
+            hint="write 192.0.2.7, 192.0.2.0/24 or 192.0.2.10-192.0.2.20",
         ) from error
 
 

@@ -234,7 +234,7 @@ def visit(
     command: str,
     stdin: bytes,
     *,
-    deadlines: Deadlines = Deadlines(),  # noqa: B008  (frozen)
+    deadlines: Deadlines = Deadlines(),
     max_bytes: int = 64_000_000,
 ) -> Visit:
     """Run `command` with `stdin` on the host and bring back what it prints.  Never raises for anything the host does."""

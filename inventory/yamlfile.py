@@ -52,7 +52,7 @@ def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], 
     if isinstance(node, yaml.MappingNode):
         result: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = loader.construct_object(key_node, deep=True)
             at = f"{name}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
             if not isinstance(key, (str, int)):
                 problems.append(f"{at}: a key must be text, not {key!r}")
@@ -64,7 +64,7 @@ def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], 
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, (*path, index), name, places, problems, loader) for index, item in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node, deep=True)
 
 
 def parse(text: str, name: str) -> Document:
@@ -82,7 +82,7 @@ def parse(text: str, name: str) -> Document:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError([f"{name}:1:1: this is not YAML: {error}"]) from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
     if problems:
         raise ConfigurationError(problems)
     return Document(name, data, places)

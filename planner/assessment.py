@@ -94,7 +94,19 @@ def _placement(name: str, facts: policy.Facts, rules: policy.RuleSet, language: 
         )
         text = policy.message(rule, facts, language)
         reasons.append(
-            Reason(rule.id, rule.effect, value, rule.points, text, rule.fix, rule.step, rule.effort_h, names, missing, evidence)
+            Reason(
+                rule.id,
+                rule.effect,
+                value,
+                rule.points,
+                text,
+                rule.fix,
+                rule.step,
+                rule.effort_h,
+                names,
+                missing,
+                evidence,
+            )
         )
         if rule.effect == "block":
             state = "ineligible" if value else _worse(state, "unproven")
@@ -122,9 +134,7 @@ def _recommend(placements: list[Placement], facts: policy.Facts) -> Verdict:
     ranked = sorted(open_, key=lambda item: -(item.low + item.high))
     best = ranked[0]
     rivals = [item for item in (*ranked[1:], *unproven) if item.high >= best.low]
-    flips = sorted(
-        {name for item in (best, *rivals) for reason in item.reasons if reason.holds is None for name in reason.missing}
-    )
+    flips = sorted({name for item in (best, *rivals) for reason in item.reasons if reason.holds is None for name in reason.missing})
     if not rivals:
         strength = "dominant"
     elif all(best.low + best.high > item.low + item.high for item in rivals if item.state != "unproven") and len(flips) < 4:

@@ -111,13 +111,9 @@ def compare_pages(first: Page, second: Page, other: Page) -> PageResult:
     """Compares a URL's destination answer `other` with the source's two answers `first` and `second`."""
     result = PageResult(first.url, "equal", (), "", first.status, first.seconds, other.seconds)
     if first.status != second.status or first.location.partition("?")[0] != second.location.partition("?")[0]:
-        return replace(
-            result, outcome="not_compared", reason=f"source unstable: status {first.status}, then {second.status}"
-        )
+        return replace(result, outcome="not_compared", reason=f"source unstable: status {first.status}, then {second.status}")
     if first.status >= 500 or first.status == 429:
-        return replace(
-            result, outcome="not_compared", reason=f"source answers {first.status}, destination {other.status}"
-        )
+        return replace(result, outcome="not_compared", reason=f"source answers {first.status}, destination {other.status}")
     try:
         found = list(_differences(first, second, other))
     except _Unstable as unstable:
@@ -126,9 +122,7 @@ def compare_pages(first: Page, second: Page, other: Page) -> PageResult:
         found = [d if d.kind == "status" else replace(d, severity="warn") for d in found]
     blocked = any(d.severity == "block" for d in found)
     found.sort(key=lambda d: (d.severity, d.kind, d.source, d.destination))
-    clipped = tuple(
-        replace(d, source=d.source[:EXCERPT], destination=d.destination[:EXCERPT]) for d in found[:_MAX_DIFFERENCES]
-    )
+    clipped = tuple(replace(d, source=d.source[:EXCERPT], destination=d.destination[:EXCERPT]) for d in found[:_MAX_DIFFERENCES])
     if (first.truncated or other.truncated) and not blocked:
         reason = f"larger than {min(first.size, other.size)} bytes; what was read is equal"
         return replace(result, outcome="not_compared", reason=reason, differences=clipped, by_design=True)

@@ -139,9 +139,7 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\([nrs\\])", lambda m: _ESCAPES[m[1]], text)
 
 
-def compare_files(
-    source: Mapping[str, Entry], destination: Mapping[str, Entry], ignore: Sequence[str] = ()
-) -> FilesComparison:
+def compare_files(source: Mapping[str, Entry], destination: Mapping[str, Entry], ignore: Sequence[str] = ()) -> FilesComparison:
     """Compares two listings.  `ignore`: shell globs over the whole relative path, where `*` also matches `/`."""
     globs = [re.compile(fnmatch.translate(glob)) for glob in ignore]
     every = sorted(source.keys() | destination.keys())
@@ -171,9 +169,7 @@ def compare_files(
     return FilesComparison(verdict, reason, compared, tuple(differences), tuple(unknown), ignored)
 
 
-def compare_rows(
-    source: Mapping[str, tuple[int, str | None]], destination: Mapping[str, tuple[int, str | None]]
-) -> RowsComparison:
+def compare_rows(source: Mapping[str, tuple[int, str | None]], destination: Mapping[str, tuple[int, str | None]]) -> RowsComparison:
     """Compares {table: (row count, digest)}; a digest of None or "" is unknown, then only the count can differ."""
     differences: list[ContentDifference] = []
     unknown: list[ContentDifference] = []

@@ -63,12 +63,8 @@ _ERRORS = {
     ),
     "PHP exception": re.compile(r"Uncaught (?:\w+\\)*\w*(?:Error|Exception)\b"),
     "PHP source code": re.compile(r"<\?php\s"),
-    "WordPress cannot reach its database": re.compile(
-        r"Error establishing a database connection|建立数据库连接时出错|数据库连接错误"
-    ),
-    "database error": re.compile(
-        r"SQLSTATE\[|Access denied for user '|You have an error in your SQL syntax|mysqli?_connect\(\)"
-    ),
+    "WordPress cannot reach its database": re.compile(r"Error establishing a database connection|建立数据库连接时出错|数据库连接错误"),
+    "database error": re.compile(r"SQLSTATE\[|Access denied for user '|You have an error in your SQL syntax|mysqli?_connect\(\)"),
     "Java stack trace": re.compile(r"^\s{0,20}at [\w.$]{3,120}\([\w.]{1,80}\.java:\d+\)", re.M),
 }
 
@@ -116,9 +112,7 @@ _DANGEROUS_QUERY = re.compile(
     r"(?=[&;=_\-.]|$)",
     re.I,
 )
-_PLAIN_FILE = re.compile(
-    r"\.(?:png|jpe?g|gif|svg|webp|ico|css|js|woff2?|ttf|eot|pdf|docx?|xlsx?|pptx?|zip|rar|mp[34])$", re.I
-)
+_PLAIN_FILE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|ico|css|js|woff2?|ttf|eot|pdf|docx?|xlsx?|pptx?|zip|rar|mp[34])$", re.I)
 
 
 @dataclass(frozen=True)
@@ -292,9 +286,7 @@ def cookie_shape(header: str) -> str:
     """A Set-Cookie header as name and sorted flags; value and times left out: `PHPSESSID; httponly; path=/`."""
     first, *attributes = header.split(";")
     kept = {a.strip().lower() for a in attributes if a.strip()}
-    flags = sorted(
-        a for a in kept if a.partition("=")[0].strip() in ("secure", "httponly", "samesite", "path", "domain")
-    )
+    flags = sorted(a for a in kept if a.partition("=")[0].strip() in ("secure", "httponly", "samesite", "path", "domain"))
     return "; ".join([first.partition("=")[0].strip(), *flags])
 
 

@@ -38,7 +38,6 @@ class Candidate:
     facts: policy.Facts
     recommendation: str
     strength: str
-    state: str
     records: Sequence[Mapping[str, Any]] = ()
 
 
@@ -102,9 +101,7 @@ def _account(host: str, name: str) -> str:
     return f"w-{text}"
 
 
-def _move(
-    item: Candidate, platforms: Platforms, loads: dict[str, int], bytes_at: dict[str, int], dns_key: str
-) -> dict[str, Any]:
+def _move(item: Candidate, platforms: Platforms, loads: dict[str, int], bytes_at: dict[str, int], dns_key: str) -> dict[str, Any]:
     facts = item.facts
     docroot = value(facts, "site.docroot")
     if not docroot:
@@ -169,9 +166,7 @@ def _database(facts: policy.Facts) -> dict[str, Any] | None:
     }
 
 
-def _choose_server(
-    servers: Sequence[VirtualHostServer], size: int, loads: dict[str, int], bytes_at: dict[str, int]
-) -> VirtualHostServer:
+def _choose_server(servers: Sequence[VirtualHostServer], size: int, loads: dict[str, int], bytes_at: dict[str, int]) -> VirtualHostServer:
     fitting = [s for s in servers if loads.get(s.name, 0) < s.accounts and bytes_at.get(s.name, 0) + size <= s.disk_bytes]
     if not fitting:
         raise PlanError("no virtual-host server has room for it")
@@ -201,7 +196,10 @@ def _dns(item: Candidate, platforms: Platforms, address: str, dns_key: str) -> d
     ]
     if not records:
         raise PlanError(f"none of its names points at {item.address} in the zones that we serve")
-    zone = next((z for z in platforms.dns.zones if records[0]["name"].endswith("." + z) or records[0]["name"] == z), platforms.dns.zones[0])
+    zone = next(
+        (z for z in platforms.dns.zones if records[0]["name"].endswith("." + z) or records[0]["name"] == z),
+        platforms.dns.zones[0],
+    )
     return {
         "server": platforms.dns.server, "zone": zone, "key_file": dns_key,
         "lowered_ttl": platforms.dns.lowered_ttl, "records": records,
@@ -243,5 +241,8 @@ def load(folder: Path) -> dict[str, Any]:
     data = yamlfile.read(folder / "plan.yml").data
     core = {"moves": data.get("moves"), "rules": data.get("rules")}
     if hashlib.sha256(canonical(core).encode()).hexdigest() != data.get("fingerprint"):
-        raise PlanError(f"{folder / 'plan.yml'} is not what was planned: its fingerprint does not match", hint="planner plan makes it anew")
+        raise PlanError(
+            f"{folder / 'plan.yml'} is not what was planned: its fingerprint does not match",
+            hint="planner plan makes it anew",
+        )
     return dict(data)

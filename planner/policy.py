@@ -126,7 +126,7 @@ def holds(condition: Mapping[str, Any], facts: Facts) -> bool | None:
         value = holds(condition["not"], facts)
         return None if value is None else not value
     if "known" in condition:
-        return condition["known"] in facts
+        return bool(condition["known"] in facts)
     if condition["fact"] not in facts:
         return None
     operator = next(key for key in condition if key != "fact")
@@ -139,9 +139,9 @@ def _compare(operator: str, value: Any, wanted: Any) -> bool | None:
     if operator == "not":
         return bool(value != wanted)
     if operator == "in":
-        return value in wanted
+        return bool(value in wanted)
     if operator == "empty":
-        return (not value) == wanted
+        return bool((not value) == wanted)
     if operator == "contains":
         return wanted in value if isinstance(value, (list, str, dict)) else None
     if operator == "matches":

@@ -106,9 +106,7 @@ class _Client:
         context.verify_mode = ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # sources are old
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=_Pinned(view), use_dns_cache=False, ssl=context, limit=limits.concurrency
-            ),
+            connector=aiohttp.TCPConnector(resolver=_Pinned(view), use_dns_cache=False, ssl=context, limit=limits.concurrency),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
             timeout=aiohttp.ClientTimeout(total=limits.request_seconds),
@@ -260,9 +258,7 @@ def _ascii_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(out))
 
 
-async def compare_views(
-    source: SiteView, destination: SiteView, seeds: Sequence[str] = (), limits: Limits | None = None
-) -> SiteComparison:
+async def compare_views(source: SiteView, destination: SiteView, seeds: Sequence[str] = (), limits: Limits | None = None) -> SiteComparison:
     """Compares two views of one site; `seeds` are paths or URLs.  Raises ValueError for a view that cannot be, only."""
     limits = limits or Limits()
     names = _ascii_names(source.names)

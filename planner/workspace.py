@@ -199,7 +199,7 @@ site_clusters: []                  # - {name: main, front: {name: front, address
 # dns: {server: 192.0.2.53, zones: [example.edu], key_file: tsig.key, lowered_ttl: 60}
 waves: {moves_per_wave: 5}
 """,
-    "policy/README.md": "Rules of your own, one or more `*.yml` files in the form of `planner rules --show`; the same id replaces a shipped rule.\n",
+    "policy/README.md": "Your own rules: `*.yml` files like the shipped `planner/rules/`; the same id replaces one.\n",
     ".gitignore": "catalogue.db*\nruns/\nreports/\n*.key\n",
 }
 

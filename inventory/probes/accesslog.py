@@ -1,8 +1,8 @@
 """What visitors ask of a host's web servers: a summary of each access log, made on the host.
 
-In: the logs that nginx and Apache configuration name and those at the usual places, with their rotations; one awk pass per
-file reads at most its last 64 MB, so that no log is shipped.  Out: `access_log` per file, `access_url` for its 200 most wanted
-addresses.  Compressed files cannot be read from the end: of those the first 64 MB count.
+In: the logs that nginx and Apache configuration name and those at the usual places, with their rotations; one
+awk pass per file reads at most its last 64 MB, so that no log is shipped.  Out: `access_log` per file, `access_url` for
+its 200 most wanted addresses.  Compressed files cannot be read from the end: of those the first 64 MB count.
 """
 
 from __future__ import annotations
@@ -13,15 +13,11 @@ from typing import Any
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
 from inventory.probes.fragments import MASK, SHOW, WEB_CONFIGURATION, number
 
-SCRIPT = (
-    SHOW
-    + WEB_CONFIGURATION
-    + "MASK='"
-    + MASK
-    + r"""'
-exec 3>&1
-most=67108864
-SUMMARY='
+SUMMARY = r"""
+BEGIN {
+  robot = "bot|crawl|spider|slurp|curl|wget|python|^java|go-http|libwww|httpclient|scan|monitor|nagios|zabbix|check_http"
+  robot = robot "|headless|scrapy|okhttp|feedfetch|facebookexternal"
+}
 function top(  k, h, n, limit, left, max) {
   for (k in urls) { h[urls[k]]++; if (urls[k] > max) max = urls[k] }
   left = 200; limit = max
@@ -41,7 +37,8 @@ function top(  k, h, n, limit, left, max) {
   vhost = fields >= 4 && before[1] ~ /:[0-9]+$/
   client = vhost ? before[2] : before[1]
   requests++
-  if (vhost && (before[1] in vhosts || nvhosts < 500)) { if (!(before[1] in vhosts)) nvhosts++; vhosts[before[1]]++ }
+  if (vhost && !(before[1] in vhosts)) nvhosts++
+  if (vhost && (before[1] in vhosts || nvhosts <= 500)) vhosts[before[1]]++
   if (vhost) formats["vhost_combined"]++; else if (parts >= 6) formats["combined"]++; else formats["common"]++
   if (after[2] ~ /^[0-9]+$/) bytes += after[2]
   if (first == "") first = stamp
@@ -50,7 +47,7 @@ function top(  k, h, n, limit, left, max) {
   day = substr(stamp, 1, 11)
   if (day in days || ndays < 400) { if (!(day in days)) ndays++; days[day]++ }
   agent = parts >= 6 ? tolower(part[parts - 1]) : ""
-  if (parts >= 6 && (agent == "-" || agent == "" || agent ~ /bot|crawl|spider|slurp|curl|wget|python|^java|go-http|libwww|httpclient|scan|monitor|nagios|zabbix|check_http|headless|scrapy|okhttp|feedfetch|facebookexternal/)) bots++
+  if (parts >= 6 && (agent == "-" || agent == "" || agent ~ robot)) bots++
   else if (!(client in seen)) { if (visitors < 100000) { seen[client] = 1; visitors++ } else capped = 1 }
   if (after[1] == "200" || after[1] == "301" || after[1] == "302") {
     n = split(part[2], request, " ")
@@ -74,7 +71,21 @@ END {
   for (k in vhosts) print "|vhost " k " " vhosts[k]
   for (k in days) print "|day " k " " days[k]
   top()
-}'
+}
+"""
+"""The awk pass over one log, after `MASK`: totals, then counts by status, vhost and day, then the 200 most wanted addresses."""
+
+SCRIPT = (
+    SHOW
+    + WEB_CONFIGURATION
+    + "MASK='"
+    + MASK
+    + r"""'
+exec 3>&1
+most=67108864
+SUMMARY='"""
+    + SUMMARY
+    + r"""'
 begun=`date +%s`
 summary() {
   test -f "$1" && test -s "$1" || { if test -f "$1"; then mark empty "$1"; fi; return 0; }
@@ -89,7 +100,7 @@ summary() {
 }
 apache=/var/log/apache2
 if test -r /etc/apache2/envvars; then
-  v=`sed -n 's/^[[:space:]]*export[[:space:]]*APACHE_LOG_DIR=\([^$[:space:]]*\).*/\1/p' /etc/apache2/envvars | tail -n 1`
+  v=`sed -n 's/^[[:space:]]*export[[:space:]]*APACHE_LOG_DIR=\([^$[:space:]]*\).*/\1/p' /etc/apache2/envvars`
   if test -n "$v"; then apache=$v; fi
 fi
 named() {
@@ -138,7 +149,7 @@ _DAY = re.compile(r"(\d{2})/([A-Z][a-z]{2})/(\d{4})")
 
 
 def parse(section: Section) -> list[Observation]:
-    """Counts are whole numbers; `days` maps ISO dates to requests, `status` `2xx` to requests; `first`, `last` as logged.
+    """Counts are whole numbers; `days` maps ISO dates and `status` `2xx` to requests; `first`, `last` are as logged.
     `vhosts` (requests) and a URL's `vhost` are `name:port` where the format tells them (vhost_combined), else empty.
 
     `visitors` is the number of different client addresses that are no bots, at least (it is capped on the host).

@@ -85,7 +85,7 @@ def parse(section: Section) -> list[Observation]:
         if block.tag == "application":
             data = _application(block, by_name)
             if data and known.get(block.value) != data["name"]:
-                known[block.value] = data["name"]
+                known[block.value] = str(data["name"])
                 found.append(Observation("application", data, block.line))
         elif block.tag == "generic":
             settings = _settings(block)
@@ -95,21 +95,35 @@ def parse(section: Section) -> list[Observation]:
         elif block.tag == "php_files":
             count, _, root = block.value.partition(" ")
             php[root] = (int(count) if count.isdigit() else 0, block.line)
-    for root, (count, line) in php.items():
+    for root, (number, line) in php.items():
         if any(path == root or path.startswith(root + "/") for path in known):
             continue
-        if count:
+        if number:
             settings, config, at = generic.get(root, ({}, "", line))
-            data = {"name": "PHP application", "version": "", "path": root, "config_file": config, "database": _database(settings)}
-            found.append(Observation("application", {**data, "plugins": [], "themes": [], "php_files": count}, at))
+            data = {
+                "name": "PHP application",
+                "version": "",
+                "path": root,
+                "config_file": config,
+                "database": _database(settings),
+            }
+            found.append(Observation("application", {**data, "plugins": [], "themes": [], "php_files": number}, at))
         else:
-            data = {"name": "static", "version": "", "path": root, "config_file": "", "database": None, "plugins": [], "themes": []}
+            data = {
+                "name": "static",
+                "version": "",
+                "path": root,
+                "config_file": "",
+                "database": None,
+                "plugins": [],
+                "themes": [],
+            }
             found.append(Observation("application", data, line))
     return found
 
 
 def _database(settings: dict[str, Any]) -> dict[str, Any] | None:
-    kept = {key: settings[key] for key in ("name", "user", "host", "charset", "prefix") if key in settings}
+    kept: dict[str, Any] = {key: settings[key] for key in ("name", "user", "host", "charset", "prefix") if key in settings}
     return kept or None
 
 

@@ -1,7 +1,7 @@
 """Which TLS certificates the web servers name, until when they are valid, and for which names.
 
-In: certificate files named by nginx and Apache configuration, and /etc/letsencrypt/live; of each only the first block between
-BEGIN and END CERTIFICATE is printed, so that a key in the same file stays where it is.  Out: `certificate`.
+In: certificate files named by nginx and Apache configuration, and /etc/letsencrypt/live; of each only the first block
+between BEGIN and END CERTIFICATE is printed, so that a key in the same file stays where it is.  Out: `certificate`.
 The certificates are read centrally: openssl is missing, or too old, on too many hosts.
 """
 
@@ -27,7 +27,8 @@ certificate() {
   else
     mark certificate "$1"
     if test -n "$2"; then printf '|key %s\n' "$2" | tr '\r' ' '; fi
-    awk '/-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/ { on = 1 } on { print "|" $0; if (++n > 200 || /-----END/) exit }' < "$1"
+    awk '/-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/ { on = 1 }
+      on { print "|" $0; if (++n > 200 || /-----END/) exit }' < "$1"
   fi
 }
 conf_files '^[[:space:]]*(ssl_certificate|SSLCertificateFile)[[:space:]]' | while IFS= read -r f; do
@@ -68,7 +69,7 @@ fi
 
 
 def parse(section: Section) -> list[Observation]:
-    """One `certificate` per path.  `names` are the subject alternative names (else the common name); dates ISO 8601, UTC."""
+    """One `certificate` per path.  `names` are the subject alternative names (else the common name); dates ISO 8601."""
     found: list[Observation] = []
     seen: set[str] = set()
     for block in blocks(section.text):
@@ -90,7 +91,7 @@ def _certificate(block: Block) -> Observation:
             warnings.simplefilter("ignore")
             certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
             data = _data(certificate, block.value, key)
-    except Exception as error:  # noqa: BLE001 - the library raises its own and builtin errors on hostile bytes; none may escape
+    except Exception as error:
         why = f"not a certificate: {type(error).__name__}" if pem else "no certificate in the file"
         return Observation("unknown", {"what": block.value, "why": why}, block.line)
     return Observation("certificate", data, block.line)

@@ -81,7 +81,17 @@ def _content(root: str, lines: list[str], now: float) -> dict[str, Any]:
         tag, *cells = line.split("\t")
         cells = [cell.replace("\x01", "\n") for cell in cells]
         if tag == "sum" and len(cells) == 9 and all(cell.isdigit() for cell in cells):
-            names = ("files", "bytes", "directories", "symlinks", "newest_s", "oldest_s", "hard_links", "sparse_files", "special")
+            names = (
+                "files",
+                "bytes",
+                "directories",
+                "symlinks",
+                "newest_s",
+                "oldest_s",
+                "hard_links",
+                "sparse_files",
+                "special",
+            )
             values = dict(zip(names, map(int, cells), strict=True))
             data["newest"], data["oldest"] = _when(str(values.pop("newest_s"))), _when(str(values.pop("oldest_s")))
             data |= values

@@ -1,7 +1,8 @@
 """What a host does by the clock: crontabs, the cron directories, systemd timers, `at` jobs.
 
-In: their files, each line masked on the host (a crontab is where database passwords stand); for `at` the queue's listing only,
-since a job's file is a copy of its owner's environment.  Out: `cron`, also for jobs that are commented out (`enabled` False).
+In: their files, each line masked on the host (a crontab is where database passwords stand); for `at` the queue's listing
+only, since a job's file is a copy of its owner's environment.  Out: `cron`, also for jobs that are commented out
+(`enabled` False).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ SCRIPT = (
     + "MASK='"
     + MASK
     + r"""'
-masked() { awk "$MASK"'NR > 2000 { exit } length($0) > 4000 { $0 = substr($0, 1, 4000) } { print "|" mask($0) }' < "$1"; }
+masked() { awk "$MASK"'NR > 2000 { exit } { print "|" mask(substr($0, 1, 4000)) }' < "$1"; }
 table() {
   test -e "$2" || return 0
   if test -f "$2" && test -r "$2"; then mark "$1" "$2"; masked "$2"; else mark unknown "$2 unreadable"; fi
@@ -50,7 +51,8 @@ for d in /etc/systemd/system /run/systemd/system /usr/lib/systemd/system /lib/sy
     case $seen in *" $u "*) continue ;; esac
     seen="$seen$u "
     on=no
-    for w in /etc/systemd/system/*.wants/"$u" /run/systemd/system/*.wants/"$u" /usr/lib/systemd/system/*.wants/"$u" /lib/systemd/system/*.wants/"$u"; do
+    for w in /etc/systemd/system/*.wants/"$u" /run/systemd/system/*.wants/"$u" \
+      /usr/lib/systemd/system/*.wants/"$u" /lib/systemd/system/*.wants/"$u"; do
       if test -L "$w" || test -e "$w"; then on=yes; break; fi
     done
     mark "timer $on" "$f"
@@ -74,14 +76,17 @@ fi
 )
 
 _NUMERIC = re.compile(r"[0-9*][0-9*,/~-]{0,80}")
-_NAMED = re.compile(r"[a-z0-9,*/-]{0,20}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z0-9,*/-]{0,80}", re.I)
+_NAMED = re.compile(
+    r"[a-z0-9,*/-]{0,20}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z0-9,*/-]{0,80}",
+    re.I,
+)
 _WORD = re.compile(r"@(?:reboot|hourly|daily|midnight|weekly|monthly|yearly|annually|every_\w{1,20})")
 _EXAMPLE = "0 5 * * 1 tar -zcf /var/backups/home.tgz /home/"
 """The example in the comment of every new Debian crontab: no job anybody switched off."""
 
 
 def parse(section: Section) -> list[Observation]:
-    """`user` None where the file does not say; `schedule` as written (`17 3 * * *`, `@reboot`, `daily`, `OnCalendar=…`)."""
+    """`user` None where the file does not say; `schedule` is as written (`17 3 * * *`, `@reboot`, `OnCalendar=…`)."""
     found: list[Observation] = []
     for block in blocks(section.text):
         if block.tag == "unknown":
@@ -145,7 +150,7 @@ def _anacron(block: Block) -> Iterator[Job]:
 
 
 def _part(block: Block) -> Iterator[Job]:
-    """A file in cron.daily and its like.  Debian's run-parts passes over names with a dot: such a file never runs there."""
+    """A file in cron.daily and its like.  Debian's run-parts passes over names with a dot: such a file never runs."""
     period, _, rest = block.value.partition(" ")
     executable, _, path = rest.partition(" ")
     if path and not path.endswith("/.placeholder"):
@@ -186,6 +191,14 @@ def _at(block: Block) -> Iterator[Job]:
         yield _job(block.value, None, f"at minute {int(match.group(1), 16)}", None, True), 0
 
 
-_READERS = {"system": _table, "user": _table, "anacron": _anacron, "part": _part, "timer": _timer, "atq": _atq, "at": _at}
+_READERS = {
+    "system": _table,
+    "user": _table,
+    "anacron": _anacron,
+    "part": _part,
+    "timer": _timer,
+    "atq": _atq,
+    "at": _at,
+}
 
 PROBE = Probe("cron", SCRIPT, parse, seconds=20, max_bytes=1_000_000)

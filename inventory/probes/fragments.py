@@ -16,7 +16,9 @@ limit() { if have timeout && timeout 5 true 2>/dev/null; then timeout "$@"; else
 show() { awk '{ print "|" $0 }'; }
 mark() {
   case "$2" in
-    *"$NL"*) printf '@ %s ' "$1"; printf '%s\n' "$2" | awk '{ printf "%s%s", (NR > 1 ? "\\n" : ""), $0 } END { print "" }' ;;
+    *"$NL"*)
+      printf '@ %s ' "$1"
+      printf '%s\n' "$2" | awk '{ printf "%s%s", (NR > 1 ? "\\n" : ""), $0 } END { print "" }' ;;
     *) printf '@ %s %s\n' "$1" "$2" ;;
   esac
 }
@@ -25,8 +27,8 @@ file() {
   if test -f "$1" && test -r "$1"; then mark file "$1"; show < "$1"; else mark unknown "$1 unreadable"; fi
 }
 """
-"""`show` prefixes stdin with `|`; awk and not sed, because sed keeps a missing last newline and the next marker would be
-glued to content.  `mark` keeps a newline in a path from forging a marker.  `file` is silent on what does not exist."""
+"""`show` prefixes stdin with `|`; awk and not sed, because sed keeps a missing last newline and the next marker would
+be glued to content.  `mark` keeps a newline in a path from forging a marker.  `file` is silent on what does not exist."""
 
 WEB_CONFIGURATION = r"""
 conf_dirs() {
@@ -44,13 +46,14 @@ conf_files() {
   done | awk 'NR <= 2000'
 }
 """
-"""`conf_files PATTERN`: the web servers' configuration files with such a line (links are not followed: what they point at
-stands in the same trees).  Descriptor 3 must be the section's stdout, for what was unreadable."""
+"""`conf_files PATTERN`: the web servers' configuration files with such a line (links are not followed: what they point
+at stands in the same trees).  Descriptor 3 must be the section's stdout, for what was unreadable."""
 
 MASK = r"""
 function sensitive(name) {
   name = tolower(name)
-  return name ~ /pass|pwd|secret|token|credential|sess|ticket|signature|nonce/ || name ~ /key$/ || name ~ /^(auth|sid|sig)$/
+  if (name ~ /(key|_pw)$/ || name ~ /^(auth|sid|sig)$/) return 1
+  return name ~ /pass|pwd|secret|token|credential|sess|ticket|signature|nonce/
 }
 function mask_query(s,  n, part, i, at, out, mark, start, tail) {
   start = index(s, "?")
@@ -61,8 +64,9 @@ function mask_query(s,  n, part, i, at, out, mark, start, tail) {
   for (i = 1; i <= n; i++) {
     at = index(part[i], "=")
     mark = i > 1 ? "&" : ""
-    if (at > 1 && sensitive(substr(part[i], 1, at - 1))) out = out mark substr(part[i], 1, at) "[redacted]" (i == n ? tail : "")
-    else out = out mark part[i]
+    out = out mark
+    if (at > 1 && sensitive(substr(part[i], 1, at - 1))) out = out substr(part[i], 1, at) "[redacted]" (i == n ? tail : "")
+    else out = out part[i]
   }
   return out
 }
@@ -99,9 +103,12 @@ function mask(s,  n, t, i, w, l, out, hide, tool, first) {
       if ((first == "\"" || first == "\047") && !closed(substr(w, 2), first)) open_quote = first
       if (hide == 2 && index(w, ":")) w = substr(w, 1, index(w, ":")) "[redacted]"
       else if (hide == 1) w = "[redacted]"
+      if (tool == "p") tool = ""
       hide = 0
-    } else if ((tool == "db" || tool == "p") && w ~ /^-p./) w = "-p[redacted]"
-    else if (l ~ /^["\047(]?--?[a-z0-9_.-]*(pass|pwd|secret|token|credential|passphrase|api-?key)[a-z0-9_.-]*$/) hide = 1
+    } else if ((tool == "db" || tool == "p") && w ~ /^-p./) {
+      w = "-p[redacted]"
+      if (tool == "p") tool = ""
+    } else if (l ~ /^["\047(]?--?[a-z0-9_.-]*(pass|pwd|secret|token|credential|api-?key)[a-z0-9_.-]*$/) hide = 1
     else if (tool == "p" && w == "-p") hide = 1
     else if (tool == "w" && w == "-w") hide = 1
     else if (tool == "a" && w == "-a") hide = 1
@@ -118,8 +125,8 @@ function mask(s,  n, t, i, w, l, out, hide, tool, first) {
   return out
 }
 """
-"""awk functions: `mask(command line)` and `mask_query(path?query)` put `[redacted]` where a secret stands.  Word by word and
-not by one expression, because `-p` is a password for mysql and a port for ssh; case is folded, which POSIX sed cannot."""
+"""awk functions: `mask(command line)` and `mask_query(path?query)` put `[redacted]` where a secret stands.  Word by word
+and not by one expression, because `-p` is a password for mysql and a port for ssh; POSIX sed cannot fold case either."""
 
 
 def number(text: str) -> int | None:
@@ -129,7 +136,7 @@ def number(text: str) -> int | None:
 
 
 def assignments(lines: list[str]) -> dict[str, str]:
-    """`NAME=value` lines as in /etc/os-release: the first `=` splits, one pair of quotes around the value is taken off."""
+    """`NAME=value` lines as in /etc/os-release: the first `=` splits, quotes around the value are taken off."""
     found: dict[str, str] = {}
     for line in lines:
         name, equal, value = line.partition("=")

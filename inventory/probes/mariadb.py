@@ -55,8 +55,22 @@ def parse(section: Section) -> list[Observation]:
             cells = line.split("\t")
             at = block.line + offset
             if block.tag == "server" and len(cells) == 10:
-                names = "version comment port socket datadir time_zone sql_mode charset collation event_scheduler".split()
-                server = {k: _text(v) if k in {"version", "comment", "socket", "datadir", "time_zone", "sql_mode"} else v for k, v in zip(names, cells, strict=True)}
+                names = [
+                    "version",
+                    "comment",
+                    "port",
+                    "socket",
+                    "datadir",
+                    "time_zone",
+                    "sql_mode",
+                    "charset",
+                    "collation",
+                    "event_scheduler",
+                ]
+                server = {
+                    k: _text(v) if k in {"version", "comment", "socket", "datadir", "time_zone", "sql_mode"} else v
+                    for k, v in zip(names, cells, strict=True)
+                }
                 server["product"] = "MariaDB" if "mariadb" in (server["version"] + server["comment"]).lower() else "MySQL"
                 server["version"] = server["version"].partition("-")[0]
                 found.append(Observation("database_server", server, at))
@@ -70,10 +84,10 @@ def parse(section: Section) -> list[Observation]:
             elif block.tag == "tables" and len(cells) == 6 and cells[0] in schemas and all(c.isdigit() for c in cells[3:]):
                 _table(schemas[cells[0]][0], cells)
             elif block.tag == "objects" and len(cells) == 4 and cells[1] in schemas and cells[3].isdigit():
-                data = schemas[cells[1]][0]
+                schema = schemas[cells[1]][0]
                 if cells[0] in {"routines", "triggers", "events", "views"}:
-                    data[cells[0]] += int(cells[3])
-                    data["definers"] = sorted({*data["definers"], _text(cells[2])})
+                    schema[cells[0]] += int(cells[3])
+                    schema["definers"] = sorted({*schema["definers"], _text(cells[2])})
             elif block.tag == "columns" and len(cells) == 2 and cells[0] in schemas and cells[1].isdigit():
                 schemas[cells[0]][0]["latin1_columns"] = int(cells[1])
             elif block.tag == "users" and len(cells) == 3:

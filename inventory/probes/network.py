@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
@@ -18,18 +19,22 @@ from inventory.probes.fragments import SHOW, number
 SCRIPT = (
     SHOW
     + r"""
-most() { awk -v most=6000 -v what="$1" 'NR <= most { print "|" $0 } END { if (NR > most) print "@ unknown " what " only " most " of " NR " lines" }'; }
+most() {
+  awk -v most=6000 -v what="$1" 'NR <= most { print "|" $0 }
+    END { if (NR > most) print "@ unknown " what " only " most " of " NR " lines" }'
+}
 if have ip && ip -o addr show >/dev/null 2>&1; then
   echo '@ ip-addr'; ip -o addr show | show
   echo '@ ip-route'; { ip -4 route show; ip -6 route show; } 2>/dev/null | awk 'NR <= 500 { print "|" $0 }'
 else
-  if have ifconfig; then echo '@ ifconfig'; ifconfig -a 2>/dev/null | show; else mark unknown 'addresses ip and ifconfig missing'; fi
+  if have ifconfig; then echo '@ ifconfig'; ifconfig -a 2>/dev/null | show
+  else mark unknown 'addresses ip and ifconfig missing'; fi
   if test -r /proc/net/route; then echo '@ proc-route'; show < /proc/net/route; else mark unknown 'routes ip missing'; fi
 fi
 if have ss && ss -lnt >/dev/null 2>&1; then
   echo '@ ss-listen'; ss -lntup | show
   echo '@ ss-established'; ss -ntp state established | most connections
-  echo '@ ss-unix'; ss -xp state established | awk '$4 !~ /^\/run\/(systemd|dbus)|^@/' | most unix_peers
+  echo '@ ss-unix'; ss -xp state established | awk '$1 != "u_dgr" && $4 !~ /^\/run\/(systemd|dbus)|^@/' | most unix_peers
 elif have netstat && netstat -lnt >/dev/null 2>&1; then
   echo '@ netstat'; { netstat -antup 2>/dev/null || netstat -antu; } | awk '$1 ~ /^(tcp|udp)/ && $6 !~ /_WAIT|CLOS|SYN_/' | most connections
   mark unknown 'unix_peers ss missing'
@@ -95,7 +100,7 @@ def _ifconfig(block: Block) -> Iterator[Item]:
         if line[:1].strip():
             interface = line.split()[0].rstrip(":")
         words = line.replace("addr: ", "addr:").split()
-        values = dict(zip(words, words[1:], strict=False))
+        values = dict(pairwise(words))
         for name in ("inet", "inet6"):
             if name not in values:
                 continue
@@ -118,7 +123,7 @@ def _ip_route(block: Block) -> Iterator[Item]:
             words = words[1:]
         if not words:
             continue
-        values = dict(zip(words[1:], words[2:], strict=False))
+        values = dict(pairwise(words[1:]))
         gateway = values.get("via")
         if gateway in {"inet", "inet6"}:
             gateway = values.get(gateway)

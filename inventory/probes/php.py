@@ -1,7 +1,8 @@
 """Which PHP versions a host has, how they are attached to its web servers, their pools and their modules.
 
-In: files only (/etc/php*, the package database of dpkg and apk, the version string inside the binaries); PHP is never run.
-Out: `php_version`, `php_pool`, `php_modules`.  `version` is `8.2` everywhere, so that they join; `release` is the exact one.
+In: files only (/etc/php*, the package database of dpkg and apk, the version string inside the binaries); PHP is never
+run.  Out: `php_version`, `php_pool`, `php_modules`.  `version` is `8.2` everywhere, so that they join; `release` is the
+exact one.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ SCRIPT = (
     + r"""'
 ini() { awk "$MASK"'
   /^[ \t]*[;#]/ || /^[ \t]*$/ { next }
-  { at = index($0, "="); name = at ? substr($0, 1, at - 1) : ""; gsub(/[ \t\]]+$/, "", name); sub(/.*\[/, "", name) }
-  at && name !~ /save_path/ && sensitive(name) && name !~ /^session\.|_len|^password/ { print "|" substr($0, 1, at) " [redacted]"; next }
+  {
+    at = index($0, "="); name = at ? substr($0, 1, at - 1) : ""
+    gsub(/^[ \t]+|[ \t\]]+$/, "", name); sub(/.*\[/, "", name)
+  }
+  at && sensitive(name) && name !~ /^session\.|_len/ { print "|" substr($0, 1, at) " [redacted]"; next }
   { print "|" $0 }' < "$1"; }
 config() {
   test -e "$2" || return 0
@@ -34,13 +38,16 @@ for d in /etc/php/*/* /etc/php5/*; do
   found=1; config ini "$d/php.ini"; known "$d/conf.d"
   for p in "$d"/pool.d/*.conf "$d/php-fpm.conf"; do config pool "$p"; done
 done
-for r in '' /etc/opt/remi/php* /etc/opt/rh/rh-php* /opt/rh/php*/root/etc /opt/cpanel/ea-php*/root/etc /opt/plesk/php/*/etc \
-  /usr/local/php*/etc /usr/local/lib/php /usr/local/etc /usr/local/etc/php /www/server/php/*/etc /opt/lampp/etc /etc/php[0-9]*; do
+for r in '' /etc/opt/remi/php* /etc/opt/rh/rh-php* /opt/rh/php*/root/etc /opt/cpanel/ea-php*/root/etc \
+  /opt/plesk/php/*/etc /usr/local/php*/etc /usr/local/lib/php /usr/local/etc /usr/local/etc/php /www/server/php/*/etc \
+  /opt/lampp/etc /etc/php[0-9]*; do
   case $r in '') d=/etc ;; *) d=$r ;; esac
   test -d "$d" || continue
   if test -e "$d/php.ini" || test -d "$d/php-fpm.d" || test -d "$d/php.d"; then found=1; else continue; fi
   config ini "$d/php.ini"
-  for c in "$d/php.d" "$d/conf.d" "$d/php/conf.d"; do if test "$c" != /etc/conf.d && test -d "$c"; then known "$c"; fi; done
+  for c in "$d/php.d" "$d/conf.d" "$d/php/conf.d"; do
+    if test "$c" != /etc/conf.d && test -d "$c"; then known "$c"; fi
+  done
   for p in "$d"/php-fpm.d/*.conf "$d"/php-fpm.conf "$d"/php-fpm.d/*/*.conf; do config pool "$p"; done
 done
 for f in /etc/apache2/mods-enabled/php*.load /etc/httpd/conf.modules.d/*php*.conf /etc/httpd/conf.d/php*.conf; do
@@ -48,21 +55,24 @@ for f in /etc/apache2/mods-enabled/php*.load /etc/httpd/conf.modules.d/*php*.con
 done
 if test -r /var/lib/dpkg/status; then
   echo '@ packages /var/lib/dpkg/status'
-  awk '/^Package: / { p = $2; s = "" } /^Status: / { s = $0 } /^Version: / && p ~ /^(php|libapache2-mod-php)/ && s ~ / installed/ { print "|" p " " $2 }' /var/lib/dpkg/status
+  awk '/^Package: / { p = $2; s = "" } /^Status: / { s = $0 }
+    /^Version: / && p ~ /^(php|libapache2-mod-php)/ && s ~ / installed/ { print "|" p " " $2 }' /var/lib/dpkg/status
 fi
 if test -r /lib/apk/db/installed; then
   echo '@ packages /lib/apk/db/installed'
   awk '/^P:php/ { p = substr($0, 3) } /^V:/ && p != "" { print "|" p " " substr($0, 3); p = "" }' /lib/apk/db/installed
 fi
-for b in /usr/bin/php /usr/bin/php[0-9]* /usr/sbin/php-fpm /usr/sbin/php-fpm[0-9]* /usr/local/bin/php /usr/local/sbin/php-fpm \
-  /usr/lib/apache2/modules/libphp*.so /usr/lib64/httpd/modules/libphp*.so /etc/httpd/modules/libphp*.so /opt/remi/php*/root/usr/sbin/php-fpm \
+for b in /usr/bin/php /usr/bin/php[0-9]* /usr/sbin/php-fpm /usr/sbin/php-fpm[0-9]* /usr/local/bin/php \
+  /usr/local/sbin/php-fpm /usr/lib/apache2/modules/libphp*.so /usr/lib64/httpd/modules/libphp*.so \
+  /etc/httpd/modules/libphp*.so /opt/remi/php*/root/usr/sbin/php-fpm \
   /opt/rh/rh-php*/root/usr/sbin/php-fpm /opt/cpanel/ea-php*/root/usr/sbin/php-fpm /opt/plesk/php/*/sbin/php-fpm \
   /usr/local/php*/sbin/php-fpm /www/server/php/*/sbin/php-fpm /opt/lampp/modules/libphp*.so; do
   test -f "$b" && test -r "$b" || continue
   case $seen in *" `readlink -f "$b" 2>/dev/null` "*) continue ;; esac
   seen="$seen `readlink -f "$b" 2>/dev/null` "
   found=1; mark binary "$b"
-  { grep -a -o 'X-Powered-By: PHP/[0-9][0-9.]*' "$b" 2>/dev/null || grep -o 'X-Powered-By: PHP/[0-9][0-9.]*' "$b" 2>/dev/null; } | head -n 1 | show
+  p='X-Powered-By: PHP/[0-9][0-9.]*'
+  { grep -a -o "$p" "$b" 2>/dev/null || grep -o "$p" "$b" 2>/dev/null; } | head -n 1 | show
 done
 if test -z "$found"; then echo '@ none'; fi
 """
@@ -73,12 +83,14 @@ _OLD = re.compile(r"(?:^|/)(?:lib)?(?:mod_)?php(5)(?=[/._]|$)")
 _SETTINGS = {
     "memory_limit", "upload_max_filesize", "post_max_size", "max_execution_time", "max_input_vars", "default_charset",
     "date.timezone", "disable_functions", "open_basedir", "auto_prepend_file", "auto_append_file", "short_open_tag",
-    "session.save_handler", "session.save_path", "sendmail_path", "allow_url_include", "register_globals", "magic_quotes_gpc",
+    "session.save_handler", "session.save_path", "sendmail_path", "allow_url_include", "register_globals",
+    "magic_quotes_gpc",
 }  # fmt: skip
 
 
 def parse(section: Section) -> list[Observation]:
-    """`version` is `major.minor` or '' when no file tells; `sapi` cli|fpm|apache|cgi.  `settings` are php.ini's that matter."""
+    """`version` is `major.minor` or '' when no file tells; `sapi` is cli|fpm|apache|cgi, or all when one
+    file serves them all.  `settings` are those of php.ini that a move must carry over."""
     found: list[Observation] = []
     versions: dict[tuple[str, str], Observation] = {}
     modules: dict[tuple[str, str], tuple[list[str], int]] = {}
@@ -86,7 +98,8 @@ def parse(section: Section) -> list[Observation]:
     everything = list(blocks(section.text))
     for block in everything:
         releases += _releases(block)
-    default = next((_short(release) for release in releases), "")
+    plain = [block for block in everything if block.tag == "packages" or not version_of(block.value)]
+    default = next((_short(release) for block in plain for release in _releases(block)), "")
     for block in everything:
         if block.tag == "unknown":
             found.append(unknown(block))
@@ -104,15 +117,36 @@ def parse(section: Section) -> list[Observation]:
     for (version, _), observation in versions.items():
         exact = [release for release in releases if version and _short(release) == version]
         observation.data["release"] = observation.data["release"] or (exact[0] if exact else None)
+    pools = {(item.data["version"], "fpm") for item in found if item.kind == "php_pool"}
+    _share(versions, pools)
     found.extend(versions.values())
     for (version, sapi), (names, line) in modules.items():
-        data: dict[str, Any] = {"version": version, "sapi": sapi, "modules": sorted(set(names))}
-        found.append(Observation("php_modules", data, line))
+        for each in _sapis(versions, version) if sapi == "all" else [sapi]:
+            loaded = {"version": version, "sapi": each, "modules": sorted(set(names))}
+            found.append(Observation("php_modules", loaded, line))
     return sorted(found, key=lambda observation: observation.line)
 
 
+def _sapis(versions: dict[tuple[str, str], Observation], version: str) -> list[str]:
+    return sorted(sapi for known, sapi in versions if known == version) or ["all"]
+
+
+def _share(versions: dict[tuple[str, str], Observation], pools: set[tuple[str, str]]) -> None:
+    """Where one php.ini serves every SAPI (all but Debian), give its settings to the SAPIs that are known, pools included."""
+    for version in sorted({version for version, sapi in versions if sapi == "all"}):
+        shared = versions[version, "all"]
+        if (version, "fpm") in pools and (version, "fpm") not in versions:
+            versions[version, "fpm"] = Observation("php_version", shared.data | {"sapi": "fpm"}, shared.line)
+        specific = [sapi for sapi in _sapis(versions, version) if sapi != "all"]
+        for sapi in specific:
+            data = versions[version, sapi].data
+            data["settings"] = data["settings"] or shared.data["settings"]
+        if specific:
+            del versions[version, "all"]
+
+
 def version_of(path: str) -> str:
-    """`/etc/php/8.2/fpm`, `/etc/opt/remi/php74`, `/www/server/php/56/etc`, `libphp7.4.so` → `major.minor`; '' if not told."""
+    """`/etc/php/8.2/fpm`, `/etc/opt/remi/php74`, `/www/server/php/56/etc`, `libphp7.4.so` → `major.minor`, or ''."""
     match = _VERSIONED.search(path) or re.search(r"libphp(\d)\.(\d{1,2})\.so", path)
     if match:
         return f"{match.group(1)}.{match.group(2)}"
@@ -136,7 +170,13 @@ def _releases(block: Block) -> Iterator[str]:
 
 
 def _sapi(path: str) -> str:
-    for word, sapi in (("fpm", "fpm"), ("apache2", "apache"), ("httpd", "apache"), ("cgi", "cgi"), ("libphp", "apache")):
+    for word, sapi in (
+        ("fpm", "fpm"),
+        ("apache2", "apache"),
+        ("httpd", "apache"),
+        ("cgi", "cgi"),
+        ("libphp", "apache"),
+    ):
         if word in path:
             return sapi
     return "cli" if "/cli" in path or "/bin/php" in path else ""
@@ -161,13 +201,18 @@ def _attached(block: Block, default: str) -> Iterator[tuple[str, str, dict[str, 
         settings = {name: values[name] for name in sorted(_SETTINGS & values.keys())}
     version = version or default
     if version or block.tag != "binary":
-        yield sapi, version, {"version": version, "sapi": sapi, "source_file": path, "release": release, "settings": settings}
+        yield (
+            sapi,
+            version,
+            {"version": version, "sapi": sapi, "source_file": path, "release": release, "settings": settings},
+        )
 
 
 def _pools(block: Block, default: str) -> Iterator[Observation]:
     """One file may hold several pools; `[global]` is none.  `$pool` in a value is the pool's name."""
     version = version_of(block.value) or default
-    name, line, values = "", 0, {}
+    name, line = "", 0
+    values: dict[str, str] = {}
     for offset, text in enumerate([*block.lines, "[]"]):
         stripped = text.strip()
         if stripped.startswith("[") and stripped.endswith("]"):

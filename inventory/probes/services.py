@@ -19,17 +19,19 @@ SCRIPT = (
     + MASK
     + r"""'
 if have systemctl && test -d /run/systemd/system; then
-  echo '@ units'; systemctl show --no-pager -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState '*.service' 2>/dev/null | show
+  echo '@ units'
+  systemctl show --no-pager -p Id -p LoadState -p ActiveState -p UnitFileState '*.service' 2>/dev/null | show
   echo '@ unit-files'; systemctl list-unit-files --no-pager --no-legend --type=service 2>/dev/null | show
 elif test -d /etc/runlevels; then
   echo '@ openrc'; for f in /etc/runlevels/*/*; do if test -e "$f"; then printf '|%s\n' "${f#/etc/runlevels/}"; fi; done
   for f in /run/openrc/started/*; do if test -e "$f"; then printf '|started/%s\n' "${f##*/}"; fi; done
 elif test -d /etc/init.d; then
-  echo '@ sysv'; for f in /etc/init.d/*; do if test -f "$f" && test -x "$f"; then printf '|script %s\n' "${f##*/}"; fi; done
+  echo '@ sysv'
+  for f in /etc/init.d/*; do if test -f "$f" && test -x "$f"; then printf '|script %s\n' "${f##*/}"; fi; done
   for r in /etc/rc2.d /etc/rc3.d /etc/rc5.d /etc/rc.d/rc3.d /etc/rc.d/rc5.d /etc/init.d/rc3.d; do
     for f in $r/S*; do if test -e "$f"; then printf '|start %s\n' "${f##*/}"; fi; done
   done
-  if test -d /etc/init; then for f in /etc/init/*.conf; do if test -f "$f"; then printf '|upstart %s\n' "${f##*/}"; fi; done; fi
+  for f in /etc/init/*.conf; do if test -f "$f"; then printf '|upstart %s\n' "${f##*/}"; fi; done
 else
   mark unknown 'services no known service manager'
 fi
@@ -41,24 +43,36 @@ else list=; mark unknown 'processes ps missing'; fi
 if test -n "$list"; then
   $list 2>/dev/null | awk -v self=$$ "$MASK"'
     NR == 1 { print "|" $0; next }
-    $2 == 2 || $1 == 2 || $1 == self || $2 == self || NR > 8000 || index($0, "have() {") { next }
+    $2 == 2 || $1 == 2 || NR > 8000 { next }
     {
-      head = ""; rest = $0
-      for (i = 1; i <= 3; i++) { match(rest, /^ *[^ ]+/); head = head " " substr(rest, RSTART, RLENGTH); rest = substr(rest, RLENGTH + 1) }
+      head = ""; rest = $0; pid = $1; order[++n] = pid; parent[pid] = $2
+      for (i = 1; i <= 3; i++) {
+        match(rest, /^ *[^ ]+/)
+        head = head " " substr(rest, RSTART, RLENGTH)
+        rest = substr(rest, RLENGTH + 1)
+      }
       sub(/^ +/, "", rest)
-      if (length(rest) > 2000) rest = substr(rest, 1, 2000)
-      print "|" head " " mask(rest)
+      row[pid] = head; args[pid] = substr(rest, 1, 2000)
+    }
+    END {
+      top = self
+      while (parent[top] > 1 && args[parent[top]] ~ /(^|[ \/])(k?sh|bash|busybox) -(s|c)|^(timeout|nice|sudo) /) top = parent[top]
+      for (k = 1; k <= n; k++) {
+        up = order[k]
+        for (depth = 0; depth < 20 && up != top && up > 1; depth++) up = parent[up]
+        if (up != top && !index(args[order[k]], "have() {")) print "|" row[order[k]] " " mask(args[order[k]])
+      }
     }'
 fi
 """
 )
 
 _ENABLED = {"enabled": True, "enabled-runtime": True, "linked": False, "linked-runtime": False, "disabled": False}
-_ENABLED |= {"masked": False, "masked-runtime": False, "alias": True, "indirect": False}
+_ENABLED |= {"masked": False, "masked-runtime": False, "indirect": False}
 
 
 def parse(section: Section) -> list[Observation]:
-    """`service`: `state` active|inactive|failed|… or None, `enabled` True|False or None (static, generated, not asked)."""
+    """`service`: `state` active|inactive|failed|… or None, `enabled` True, False or None (static, generated)."""
     found: list[Observation] = []
     services: dict[str, Observation] = {}
     for block in blocks(section.text):
@@ -103,7 +117,7 @@ def _unit_files(block: Block) -> Iterator[Service]:
     """What is installed but not loaded: inactive by definition.  Templates (`getty@`) are no services themselves."""
     for offset, line in enumerate(block.lines):
         words = line.split()
-        if len(words) >= 2 and words[0].endswith(".service") and "@." not in words[0] and words[1] != "masked":
+        if len(words) >= 2 and words[0].endswith(".service") and "@." not in words[0] and words[1] not in {"masked", "alias"}:
             yield words[0].removesuffix(".service"), "inactive", _ENABLED.get(words[1]), "systemd", offset
 
 

@@ -1,8 +1,8 @@
 """Which machine this is: operating system, kernel, hardware, disks, names, clock and load.
 
 In: files under /etc, /proc and /sys, and few tools.  Out: `os`, `kernel`, `hardware`, `disk`, `machine`, `load`.
-Disks come from /proc/mounts; only file systems known to be local are asked for their size, because one dead network mount
-hangs `df` beyond the reach of any signal.
+Disks come from /proc/mounts; only file systems known to be local are asked for their size, because one dead network
+mount hangs `df` beyond the reach of any signal.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ SCRIPT = (
     SHOW
     + r"""
 for f in /etc/os-release /usr/lib/os-release; do if test -r $f; then file $f; break; fi; done
-for f in /etc/centos-release /etc/redhat-release /etc/SuSE-release /etc/debian_version /etc/alpine-release /etc/lsb-release; do file $f; done
+for f in centos-release redhat-release SuSE-release debian_version alpine-release; do file /etc/$f; done
 mark uname "`uname -s` `uname -m` `uname -r`"
 file /proc/loadavg
 file /proc/uptime
-echo '@ meminfo'; awk '/^(MemTotal|MemFree|MemAvailable|Buffers|Cached|SwapTotal|SwapFree):/ { print "|" $0 }' /proc/meminfo 2>/dev/null
+echo '@ meminfo'
+awk '/^(MemTotal|MemFree|MemAvailable|Buffers|Cached|SwapTotal|SwapFree):/ { print "|" $0 }' /proc/meminfo 2>/dev/null
 echo '@ stat'; awk '/^cpu / { print "|" $0 }' /proc/stat 2>/dev/null
 n=`nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || grep -c '^processor' /proc/cpuinfo 2>/dev/null`
 if test -n "$n"; then mark cpus "$n"; else mark unknown 'cpus nproc, getconf and /proc/cpuinfo missing'; fi
@@ -44,7 +45,9 @@ mark hostname "$h"
 q=`limit 3 hostname -f 2>/dev/null`
 if test -n "$q"; then mark fqdn "$q"; else mark unknown 'fqdn hostname -f gave no answer'; fi
 file /etc/hostname
-for f in /etc/machine-id /var/lib/dbus/machine-id; do if test -s $f; then mark machine-id "`head -n 1 $f 2>/dev/null`"; break; fi; done
+for f in /etc/machine-id /var/lib/dbus/machine-id; do
+  if test -s $f; then mark machine-id "`head -n 1 $f 2>/dev/null`"; break; fi
+done
 file /etc/timezone
 file /etc/sysconfig/clock
 l=`readlink /etc/localtime 2>/dev/null`
@@ -61,7 +64,8 @@ if test -r /proc/mounts; then
           overlay:*|aufs:*|tmpfs:*) continue ;;
         esac
         case $mnt in
-          /proc/*|/sys/*|/dev/*|/run/host/*|/var/lib/docker/*|/var/lib/containers/*|/var/lib/kubelet/*|/snap/*) continue ;;
+          /proc/*|/sys/*|/dev/*|/run/host/*|/snap/*) continue ;;
+          /var/lib/docker/*|/var/lib/containers/*|/var/lib/kubelet/*) continue ;;
         esac
         printf '@ mount %s %s %s local\n' "$dev" "$type" "$mnt"
         case $mnt in
@@ -79,11 +83,13 @@ fi
 )
 
 _RELEASE = re.compile(r"^(.{1,80}?)(?: release)? (\d+(?:\.\d+)*)(?:.*\(([^)]{1,40})\))?")
-_IDS = (("red hat", "rhel"), ("centos", "centos"), ("rocky", "rocky"), ("alma", "almalinux"), ("oracle", "ol"))
-_IDS += (("fedora", "fedora"), ("scientific", "scientific"), ("suse", "suse"), ("kylin", "kylin"), ("euler", "openeuler"))
+_IDS = (
+    ("red hat", "rhel"), ("centos", "centos"), ("rocky", "rocky"), ("alma", "almalinux"), ("oracle", "ol"),
+    ("fedora", "fedora"), ("scientific", "scientific"), ("suse", "suse"), ("kylin", "kylin"), ("euler", "openeuler"),
+)  # fmt: skip
 _FAMILIES = {
-    "debian": "debian", "ubuntu": "debian", "deepin": "debian", "uos": "debian", "raspbian": "debian", "devuan": "debian",
-    "rhel": "rhel", "centos": "rhel", "fedora": "rhel", "rocky": "rhel", "almalinux": "rhel", "ol": "rhel",
+    "debian": "debian", "ubuntu": "debian", "deepin": "debian", "uos": "debian", "raspbian": "debian",
+    "devuan": "debian", "rhel": "rhel", "centos": "rhel", "fedora": "rhel", "rocky": "rhel", "almalinux": "rhel", "ol": "rhel",
     "scientific": "rhel", "openeuler": "rhel", "anolis": "rhel", "amzn": "rhel", "alinux": "rhel", "kylin": "rhel",
     "opencloudos": "rhel", "suse": "suse", "opensuse": "suse", "sles": "suse", "sled": "suse",
     "alpine": "alpine", "arch": "arch", "gentoo": "gentoo", "freebsd": "bsd", "openbsd": "bsd", "netbsd": "bsd",
@@ -92,7 +98,7 @@ _FAMILIES = {
 
 
 def parse(section: Section) -> list[Observation]:
-    """Observations of one machine.  Sizes are bytes, `uptime_s` seconds, `time` ISO 8601 in UTC; unread values are None."""
+    """Observations of one machine.  Sizes are bytes, `uptime_s` seconds, `time` ISO 8601 in UTC; what is unread is None."""
     found: list[Observation] = []
     once: dict[str, Block] = {}
     mounts: list[Block] = []
@@ -234,7 +240,7 @@ def _load(once: dict[str, Block]) -> list[Observation]:
     if available is None and "MemFree" in memory:  # kernels before 3.14
         available = memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
     swap = memory.get("SwapTotal")
-    cpu = [number(word) or 0 for word in (once["stat"].text.split() if "stat" in once else [])[1:9]]
+    cpu: list[int] = [number(word) or 0 for word in (once["stat"].text.split() if "stat" in once else [])[1:9]]
     data = {
         "one": float(words[0]),
         "five": float(words[1]),
@@ -242,13 +248,13 @@ def _load(once: dict[str, Block]) -> list[Observation]:
         "memory_available_bytes": available,
         "swap_bytes": swap,
         "swap_used_bytes": swap - memory["SwapFree"] if swap is not None and "SwapFree" in memory else None,
-        "cpu_busy_since_boot": round(1 - (cpu[3] + cpu[4]) / sum(cpu), 4) if len(cpu) > 4 and sum(cpu) else None,
+        "cpu_busy_since_boot": round(1 - (cpu[3] + cpu[4]) / sum(cpu), 4) if len(cpu) > 4 and sum(cpu) > 0 else None,
     }
     return [Observation("load", data, block.line)]
 
 
 def _disks(mounts: list[Block]) -> list[Observation]:
-    """One `disk` per file system: of bind mounts the shortest mount point stays.  Remote ones have no sizes, on purpose."""
+    """One `disk` per file system: of bind mounts the shortest mount point stays.  Remote ones have no sizes."""
     chosen: dict[str, Observation] = {}
     for block in mounts:
         words = block.value.split(" ")

@@ -54,7 +54,9 @@ v=`dpkg-query -W -f '${Version}' apache2 2>/dev/null || rpm -q --qf '%{VERSION}'
 )
 
 
-def _gather(section: Section) -> tuple[dict[str, str], dict[str, str], dict[str, int], list[str], str, list[Observation]]:
+def _gather(
+    section: Section,
+) -> tuple[dict[str, str], dict[str, str], dict[str, int], list[str], str, list[Observation]]:
     files: dict[str, str] = {}
     links: dict[str, str] = {}
     places: dict[str, int] = {}

@@ -185,7 +185,9 @@ def _vhost(item: _Line, tree: list[_Line], state: _State, enabled: bool) -> Vhos
     docroot = docroot if docroot.startswith("/") or not docroot else f"{state.root}/{docroot}"
     certificate = next((line.args[0] for line in _values(block, "sslcertificatefile") if line.args), "")
     key = next((line.args[0] for line in _values(block, "sslcertificatekeyfile") if line.args), "")
-    proxy = [line.args[1] for line in _deep(block, "proxypass") + _deep(block, "proxypassmatch") if len(line.args) > 1 and line.args[1] != "!"]
+    proxy = [
+        line.args[1] for line in _deep(block, "proxypass") + _deep(block, "proxypassmatch") if len(line.args) > 1 and line.args[1] != "!"
+    ]
     proxy += [line.args[1] for line in _deep(block, "rewriterule") if len(line.args) > 2 and re.search(r"\bP\b", line.args[2])]
     handlers = [line.args[0] for scope in (block, tree) for line in _deep(scope, "sethandler") if line.args and "fcgi:" in line.args[0]]
     fastcgi = sorted({h.removeprefix("proxy:").partition("|")[0] for h in handlers} | {p for p in proxy if p.startswith("fcgi:")})

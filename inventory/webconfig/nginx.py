@@ -159,7 +159,12 @@ def _listen(item: Directive) -> dict[str, object]:
         address, port = text, ""
     elif ":" in text and not text.endswith("]"):
         address, _, port = text.rpartition(":")
-    return {"address": address, "port": port, "tls": "ssl" in item.args, "default": bool({"default_server", "default"} & set(item.args))}
+    return {
+        "address": address,
+        "port": port,
+        "tls": "ssl" in item.args,
+        "default": bool({"default_server", "default"} & set(item.args)),
+    }
 
 
 def _vhost(server: Directive, outer: list[Directive], upstreams: dict[str, list[str]], enabled: bool) -> Vhost:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import decide, doctor, look, start
+from planner.cli import decide, doctor, look, start, verify
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -25,6 +25,7 @@ The order of work:
   planner discover             visit them; nothing is changed there
   planner sites, show, explain what was found, and what it means
   planner assess, plan         verdicts with reasons; destinations and waves
+  planner verify SITE --at A   a site at its source and elsewhere: are they equal?
 
 Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
 """
@@ -34,6 +35,7 @@ start.add(app)
 doctor.add(app)
 look.add(app)
 decide.add(app)
+verify.add(app)
 
 
 def main() -> None:

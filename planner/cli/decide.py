@@ -53,7 +53,12 @@ def assess(as_json: Annotated[bool, Json] = False) -> None:
                     "effort_h": best.effort_h if best else None, "confidence": verdict.confidence,
                 }
             )  # fmt: skip
-    table(rows, ["site", "unit", "verdict", "strength", "state", "score", "effort_h", "confidence"], as_json=as_json, empty="no sites yet: planner discover")
+    table(
+        rows,
+        ["site", "unit", "verdict", "strength", "state", "score", "effort_h", "confidence"],
+        as_json=as_json,
+        empty="no sites yet: planner discover",
+    )
 
 
 def explain(
@@ -77,10 +82,16 @@ def explain(
     if as_json:
         emit({"site": name, "unit": unit, **verdict.to_json()})
         return
-    say(f"{visible(name)} (unit {unit or '?'}): {verdict.recommendation}, {verdict.strength}; {verdict.confidence:.0%} of the facts that rules ask for are known")
+    say(
+        f"{visible(name)} (unit {unit or '?'}): {verdict.recommendation}, {verdict.strength}; "
+        f"{verdict.confidence:.0%} of the facts that rules ask for are known"
+    )
     marks = {"block": "✗", "condition": "!", "utility": "±", "info": "·"}
     for entry in verdict.placements:
-        say(f"\n{entry.placement}: {entry.state}" + ("" if entry.state == "ineligible" else f", score {entry.low}–{entry.high}, {entry.effort_h:g} h of work"))
+        say(
+            f"\n{entry.placement}: {entry.state}"
+            + ("" if entry.state == "ineligible" else f", score {entry.low}–{entry.high}, {entry.effort_h:g} h of work")
+        )
         for reason in entry.reasons:
             mark = "?" if reason.holds is None else marks[reason.effect]
             points = f" ({reason.points:+d})" if reason.effect == "utility" else ""
@@ -103,7 +114,14 @@ def plan_make(context: typer.Context, as_json: Annotated[bool, Json] = False) ->
         candidates = _candidates(session, space, rules)
         document = plan.make(candidates, space.platforms, rules.hash, dns_key=space.dns_key())
         if session.get(model.Plan, document["id"]) is None:
-            session.add(model.Plan(id=document["id"], fingerprint=document["fingerprint"], document=document, created_at=catalogue.now()))
+            session.add(
+                model.Plan(
+                    id=document["id"],
+                    fingerprint=document["fingerprint"],
+                    document=document,
+                    created_at=catalogue.now(),
+                )
+            )
         else:
             row = session.get_one(model.Plan, document["id"])
             row.document, row.created_at = document, catalogue.now()
@@ -139,7 +157,12 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         for move in document["moves"]
     ]  # fmt: skip
     say(f"{document['id']}  fingerprint {document['fingerprint']}")
-    table(rows, ["wave", "move", "unit", "placement", "profile", "from", "to", "size"], as_json=False, empty="nothing moves")
+    table(
+        rows,
+        ["wave", "move", "unit", "placement", "profile", "from", "to", "size"],
+        as_json=False,
+        empty="nothing moves",
+    )
     if document["left"]:
         say("\nStays where it is:")
         table(document["left"], ["site", "unit", "recommendation", "why"], as_json=False, empty="")
@@ -149,12 +172,12 @@ def _candidates(session: Session, space: workspace.Workspace, rules: policy.Rule
     found = []
     for item in session.scalars(select(model.Workload).order_by(model.Workload.name)):
         verdict = assessment.assess(item.facts, rules)
-        best = next((p for p in verdict.placements if p.placement == verdict.recommendation), None)
         found.append(
             plan.Candidate(
                 name=item.name, unit=item.unit_code or "", host=item.host.name if item.host else "",
                 address=item.host.address if item.host else "", names=list(item.names), facts=item.facts,
-                recommendation=verdict.recommendation, strength=verdict.strength, state=best.state if best else "",
+                recommendation=verdict.recommendation if item.host else "",
+                strength=verdict.strength,
                 records=_records(space, [str(name) for name in item.names]) if item.host else (),
             )
         )  # fmt: skip
@@ -179,5 +202,11 @@ def _records(space: workspace.Workspace, names: list[str]) -> list[dict[str, Any
         rows = [line.split() for line in answer.splitlines()]
         values = sorted(row[4] for row in rows if len(row) == 5 and row[3] == "A")
         if values:
-            records.append({"name": name, "values": values, "ttl": max(int(row[1]) for row in rows if len(row) == 5 and row[3] == "A")})
+            records.append(
+                {
+                    "name": name,
+                    "values": values,
+                    "ttl": max(int(row[1]) for row in rows if len(row) == 5 and row[3] == "A"),
+                }
+            )
     return records

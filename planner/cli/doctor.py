@@ -22,17 +22,41 @@ def add(app: typer.Typer) -> None:
 
 def doctor(as_json: Annotated[bool, Json] = False) -> None:
     """Check programs, keys, scope, catalogue and rules; says what to do about each problem."""
-    rows = [_program("ssh", "openssh-client", "the second transport, and Ansible's"), _program("dig", "bind9-dnsutils", "reading the TTLs of records")]
+    rows = [
+        _program("ssh", "openssh-client", "the second transport, and Ansible's"),
+        _program("dig", "bind9-dnsutils", "reading the TTLs of records"),
+    ]
     space = workspace.find()
     login = space.login
     for name in login.key_files:
         fine = os.access(name, os.R_OK)
         rows.append(_row(f"key {name}", fine, "readable", "cannot be read: see ssh.key_files in planner.yml"))
     if not login.key_files:
-        rows.append(_row("ssh agent", bool(os.environ.get("SSH_AUTH_SOCK")), "there is one", "no key_files and no agent: nothing to log in with"))
-    rows.append(_row("scope", bool(space.configuration.scope.allow), "set", "empty: nothing may be visited; see scope in planner.yml"))
+        rows.append(
+            _row(
+                "ssh agent",
+                bool(os.environ.get("SSH_AUTH_SOCK")),
+                "there is one",
+                "no key_files and no agent: nothing to log in with",
+            )
+        )
+    rows.append(
+        _row(
+            "scope",
+            bool(space.configuration.scope.allow),
+            "set",
+            "empty: nothing may be visited; see scope in planner.yml",
+        )
+    )
     platforms = space.platforms
-    rows.append(_row("platforms", bool(platforms.virtual_hosts or platforms.site_clusters), "there are some", "none: fill inventory/platforms.yml"))
+    rows.append(
+        _row(
+            "platforms",
+            bool(platforms.virtual_hosts or platforms.site_clusters),
+            "there are some",
+            "none: fill inventory/platforms.yml",
+        )
+    )
     if platforms.dns:
         rows.append(_row("DNS key", os.access(space.dns_key(), os.R_OK), "readable", f"{space.dns_key()} cannot be read"))
     rules = policy.load((policy.SHIPPED, space.root / "policy"))

@@ -42,7 +42,10 @@ def discover(
     if refused:
         raise InputError("\n".join(refused), hint=f"see scope in {space.root / workspace.FILE}")
     if len(pairs) > scope.cap:
-        raise InputError(f"{len(pairs)} hosts are more than the scope's cap of {scope.cap}", hint="name fewer hosts, or raise scope.cap")
+        raise InputError(
+            f"{len(pairs)} hosts are more than the scope's cap of {scope.cap}",
+            hint="name fewer hosts, or raise scope.cap",
+        )
     settings = space.configuration.ssh
     deadlines = ssh.Deadlines(command=settings.command_seconds)
     done: list[dict[str, Any]] = []
@@ -51,7 +54,12 @@ def discover(
         for result in discovery.visit_all(pairs, space.login, keys, workers=settings.workers, deadlines=deadlines):
             discovery.store(book, result)
             done.append(
-                {"host": result.host, "outcome": result.outcome, "seconds": round(result.seconds, 1), "detail": result.detail}
+                {
+                    "host": result.host,
+                    "outcome": result.outcome,
+                    "seconds": round(result.seconds, 1),
+                    "detail": result.detail,
+                }
             )
             progress.advance(task)
     with book.session() as session:
@@ -60,7 +68,12 @@ def discover(
     if as_json:
         emit({"hosts": done, "sites": dict(counts)})
     else:
-        table(done, ["host", "outcome", "seconds", "detail"], as_json=False, empty="there are no hosts: planner register import, planner hosts add")
+        table(
+            done,
+            ["host", "outcome", "seconds", "detail"],
+            as_json=False,
+            empty="there are no hosts: planner register import, planner hosts add",
+        )
         for outcome in sorted({str(row["outcome"]) for row in done} - {"ok"}):
             note(f"{outcome}: {ssh.OUTCOMES[outcome]}")
         note(f"sites: {_counts(counts)}")
@@ -69,7 +82,11 @@ def discover(
 
 
 def _counts(counts: Counter[str]) -> str:
-    words = {"both": "declared and found", "undeclared": "found, declared nowhere", "missing": "declared, found nowhere"}
+    words = {
+        "both": "declared and found",
+        "undeclared": "found, declared nowhere",
+        "missing": "declared, found nowhere",
+    }
     return ", ".join(f"{counts[key]} {text}" for key, text in words.items() if counts[key]) or "none"
 
 

@@ -53,7 +53,15 @@ def register_import(
             reconcile.update(session, catalogue.now())
         rejected += refused
         sites = sum(row.kind == "site" for row in sheet.rows)
-        taken.append({"file": str(path), "units": len(sheet.units), "sites": sites, "servers": len(sheet.rows) - sites, "rejected": len(refused)})
+        taken.append(
+            {
+                "file": str(path),
+                "units": len(sheet.units),
+                "sites": sites,
+                "servers": len(sheet.rows) - sites,
+                "rejected": len(refused),
+            }
+        )
     if as_json:
         emit({"files": taken, "rejected": rejected})
     else:
@@ -97,14 +105,21 @@ def hosts_list(as_json: Annotated[bool, Json] = False) -> None:
             }
             for host in session.scalars(select(model.Host).order_by(model.Host.name))
         ]  # fmt: skip
-    table(rows, ["host", "address", "unit", "trusted", "outcome", "detail"], as_json=as_json, empty="no hosts yet: planner register import, planner hosts add")
+    table(
+        rows,
+        ["host", "address", "unit", "trusted", "outcome", "detail"],
+        as_json=as_json,
+        empty="no hosts yet: planner register import, planner hosts add",
+    )
 
 
 def hosts_trust(
     hosts: Annotated[list[str] | None, typer.Argument(help="Hosts by name or address; none: all that have no trusted key yet.")] = None,
     known_hosts: Annotated[Path | None, typer.Option(help="Take keys from an OpenSSH known_hosts file that you have verified.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Trust what the hosts offer without asking (first contact).")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Also replace keys trusted before: only when you know why they changed.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also replace keys trusted before: only when you know why they changed.")
+    ] = False,
 ) -> None:
     """Record host keys after you have compared their fingerprints.  A changed key stops every visit until it is replaced here."""
     space = workspace.find()

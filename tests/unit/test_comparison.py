@@ -181,9 +181,7 @@ def test_a_stable_source_hides_nothing_and_the_same_answer_is_never_a_difference
     st.sampled_from(["text/html", "text/css", "text/xml", "", "image/png", "text/html; charset=gbk"]),
 )
 def test_hostile_bodies_never_raise(body, media):
-    page = digest(
-        URL, 200, [("Content-Type", media), ("Set-Cookie", media), ("Location", "http://[")], b"<a href='" + body
-    )
+    page = digest(URL, 200, [("Content-Type", media), ("Set-Cookie", media), ("Location", "http://[")], b"<a href='" + body)
     assert compare_pages(page, page, page).outcome == "equal"
 
 
@@ -265,11 +263,7 @@ def written(path: str) -> str:
     return path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
-@given(
-    st.dictionaries(
-        st.text(min_size=1, max_size=20), st.tuples(st.text(min_size=1, max_size=9), st.integers(0, 10**12))
-    )
-)
+@given(st.dictionaries(st.text(min_size=1, max_size=20), st.tuples(st.text(min_size=1, max_size=9), st.integers(0, 10**12))))
 def test_listings_round_trip(files):
     lines = "".join(f"l {written(t).replace(' ', chr(92) + 's')} {n} {written(p)}\n" for p, (t, n) in files.items())
     listing = parse_checksums(lines)
@@ -313,9 +307,7 @@ def test_the_script_lists_odd_names(shell, tmp_path):
     links = {"ln": "plain", "l\nn": "a b\\c\nd\n", "dangling": "../no where"}
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
-    done = subprocess.run(
-        [*shell, "-s", str(tmp_path)], input=CHECKSUM_SCRIPT.encode(), capture_output=True, check=True
-    )
+    done = subprocess.run([*shell, "-s", str(tmp_path)], input=CHECKSUM_SCRIPT.encode(), capture_output=True, check=True)
     listing = parse_checksums(done.stdout.decode())
     assert listing.malformed == 0
     assert sorted(listing.entries) == sorted([*names, *links])
@@ -326,7 +318,5 @@ def test_the_script_lists_odd_names(shell, tmp_path):
 
 
 def test_the_script_says_when_there_is_no_directory(tmp_path):
-    done = subprocess.run(
-        ["sh", "-s", str(tmp_path / "no")], input=CHECKSUM_SCRIPT.encode(), capture_output=True, check=False
-    )
+    done = subprocess.run(["sh", "-s", str(tmp_path / "no")], input=CHECKSUM_SCRIPT.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")

@@ -28,14 +28,8 @@ def page(title: str, body: str, meta: str = "gbk") -> bytes:
 def site() -> dict[str, tuple[int, dict[str, str], bytes]]:
     """path → status, headers, body: a small site in GBK, the source as it is."""
     links = ["/about.html", "/新闻/第 1 页.html", "/deep/a.html", "/old", "/wp-admin/", "/do?action=delete&id=1"]
-    hostile = (
-        "<a href='javascript:alert(1)'>x</a><a href='mailto:a@b'>m</a><a href='http://[bad'>b</a><a href='/%zz%'>z</a>"
-    )
-    body = (
-        "".join(f"<p><a href='{link}'>{link}</a>" for link in links)
-        + hostile
-        + "<img src=/logo.png srcset='/big.png 2x'>"
-    )
+    hostile = "<a href='javascript:alert(1)'>x</a><a href='mailto:a@b'>m</a><a href='http://[bad'>b</a><a href='/%zz%'>z</a>"
+    body = "".join(f"<p><a href='{link}'>{link}</a>" for link in links) + hostile + "<img src=/logo.png srcset='/big.png 2x'>"
     ok = {"Content-Type": HTML}
     return {
         "/": (200, ok | {"X-Frame-Options": "SAMEORIGIN"}, page("历史学院", body)),
@@ -189,9 +183,7 @@ def test_clock_counter_and_nonce_are_noise_but_a_change_beside_them_is_not():
     same, *_ = compare({"/": dynamic()}, {"/": dynamic()}, limits=Limits(pages=3, seconds=20, request_seconds=2))
     assert same.verdict == "equal", same.to_json()
     assert same.counts["warnings"] == 0, same.to_json()
-    other, *_ = compare(
-        {"/": dynamic()}, {"/": dynamic("<p>多余")}, limits=Limits(pages=3, seconds=20, request_seconds=2)
-    )
+    other, *_ = compare({"/": dynamic()}, {"/": dynamic("<p>多余")}, limits=Limits(pages=3, seconds=20, request_seconds=2))
     assert ("/", "text") in kinds(other)
 
 
@@ -219,9 +211,7 @@ def test_nothing_listens_is_insufficient_and_a_dead_destination_is_different():
 
 
 def test_limits_are_kept_and_named():
-    many = {
-        "/": (200, {"Content-Type": HTML}, page("多", "".join(f"<a href='/{n:03}.html'>n</a>" for n in range(300))))
-    }
+    many = {"/": (200, {"Content-Type": HTML}, page("多", "".join(f"<a href='/{n:03}.html'>n</a>" for n in range(300))))}
     many |= {f"/{n:03}.html": (200, {"Content-Type": HTML}, page("页", str(n))) for n in range(300)}
     result, ours, _ = compare(many, many, limits=Limits(pages=20, seconds=20))
     assert len(ours.asked) == 20
@@ -237,14 +227,10 @@ def test_bodies_over_the_limit_are_read_up_to_it():
     big = {"/": (200, {"Content-Type": HTML}, page("大", "<a href=/v.mp4>v</a>"))}
     file = {"Content-Type": "video/mp4"}
     limits = Limits(pages=20, seconds=20, per_asset_bytes=100_000, settle_seconds=0)
-    same, *_ = compare(
-        big | {"/v.mp4": (200, file, bytes(300_000))}, big | {"/v.mp4": (200, file, bytes(300_000))}, limits=limits
-    )
+    same, *_ = compare(big | {"/v.mp4": (200, file, bytes(300_000))}, big | {"/v.mp4": (200, file, bytes(300_000))}, limits=limits)
     reasons = {p.reason for p in same.pages if p.url.endswith("mp4")}
     assert reasons == {"larger than 100000 bytes; what was read is equal"}
-    other, *_ = compare(
-        big | {"/v.mp4": (200, file, bytes(300_000))}, big | {"/v.mp4": (200, file, b"x" * 300_000)}, limits=limits
-    )
+    other, *_ = compare(big | {"/v.mp4": (200, file, bytes(300_000))}, big | {"/v.mp4": (200, file, b"x" * 300_000)}, limits=limits)
     assert ("/v.mp4", "content") in kinds(other)
 
 
@@ -264,9 +250,7 @@ def test_addresses_and_garbage_are_no_names(name):
 def test_tls_is_pinned_by_address_and_needs_no_valid_certificate(tmp_path):
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     subject = ["-subj", "/CN=other.test", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject], check=True, capture_output=True
-    )
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     with serving(Server(site(), 0), Server(site(), 0), tls=context) as (port, other):

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Make .venv with everything the product and its tests need; as root, install python3-venv first where it is missing.
+set -eu
+cd "$(dirname "$0")/.."
+if ! python3 -c 'import ensurepip' 2>/dev/null; then
+  test "$(id -u)" = 0 || { echo "setup: python3-venv is not installed: ask an admin for apt-get install python3-venv" >&2; exit 2; }
+  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+fi
+test -x .venv/bin/python || python3 -m venv .venv
+stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
+if test "$(cat .venv/.stamp 2>/dev/null)" != "$stamp"; then .venv/bin/pip install -q -e '.[dev]'; echo "$stamp" > .venv/.stamp; fi
+if test "$(id -u)" = 0 && ! command -v dig >/dev/null; then
+  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bind9-dnsutils >/dev/null
+fi

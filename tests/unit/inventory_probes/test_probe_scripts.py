@@ -1,0 +1,152 @@
+"""The shell side: syntax in every shell at hand, masking of secrets, the log summary, and scripts run for real on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from inventory.probes import accesslog, certificates, cron, network, php, services, system
+from inventory.probes.accesslog import SUMMARY
+from inventory.probes.base import Observation, Probe, Section
+from inventory.probes.fragments import MASK, SHOW, WEB_CONFIGURATION
+
+PROBES = [module.PROBE for module in (system, network, services, php, cron, certificates, accesslog)]
+SHELLS = [path for path in map(shutil.which, ("dash", "bash", "ksh", "mksh", "sh")) if path]
+AWKS = [path for path in map(shutil.which, ("mawk", "gawk", "nawk", "awk")) if path]
+ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PRIV": "root"}
+
+
+def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv, input=text, capture_output=True, text=True, timeout=100, env=ENVIRONMENT, errors="surrogateescape", check=False
+    )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_syntax(shell: str, probe: Probe) -> None:
+    result = run([shell, "-n"], probe.script)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if not shell.endswith("/sh")])
+@pytest.mark.parametrize("probe", [system.PROBE, network.PROBE, services.PROBE, cron.PROBE, php.PROBE], ids=lambda probe: probe.name)
+def test_runs_here(shell: str, probe: Probe) -> None:
+    result = run([shell, "-c", probe.script])
+    assert result.returncode == 0
+    assert "syntax" not in result.stderr
+    assert all(line[:1] in {"@", "|", ""} for line in result.stdout.split("\n"))
+    found = probe.parse(Section(probe.name, result.stdout))
+    assert found or probe.name in {"cron", "php"}
+    if probe.name == "system":
+        assert {"os", "machine"} <= {item.kind for item in found}
+
+
+def test_nothing_shared_holds_a_single_quote() -> None:
+    """They stand inside single quotes in the scripts."""
+    assert "'" not in MASK + SUMMARY
+
+
+SECRETS = {
+    "mysql -u root -pSecret1 db": "mysql -u root -p[redacted] db",
+    "/usr/bin/mysqldump --password=Secret1 db": "/usr/bin/mysqldump --password=[redacted] db",
+    "tool --password Secret1 --port 3": "tool --password [redacted] --port 3",
+    "tool --password 'Secret1 Secret1' --port 3": "tool --password [redacted] --port 3",
+    'PGPASSWORD="Secret1 Secret1" pg_dump x': "PGPASSWORD=[redacted] pg_dump x",
+    "java -Djavax.net.ssl.keyStorePassword=Secret1 Main": "java -Djavax.net.ssl.keyStorePassword=[redacted] Main",
+    "sshpass -p Secret1 ssh -p 2222 host": "sshpass -p [redacted] ssh -p 2222 host",
+    "sshpass -pSecret1 ssh -p 2222 host": "sshpass -p[redacted] ssh -p 2222 host",
+    "curl -u me:Secret1 https://h/": "curl -u me:[redacted] https://h/",
+    "git pull https://me:Secret1@h/r.git": "git pull https://me:[redacted]@h/r.git",
+    'wget "http://h/cron.php?a=1&cron_key=Secret1"': 'wget "http://h/cron.php?a=1&cron_key=[redacted]"',
+    "redis-cli -a Secret1 ping": "redis-cli -a [redacted] ping",
+    "ldapsearch -x -w Secret1 -b dc=x": "ldapsearch -x -w [redacted] -b dc=x",
+    "PaSsWoRd=Secret1 x": "PaSsWoRd=[redacted] x",
+    "ssh -p 2222 host mkdir -p /srv/x": "ssh -p 2222 host mkdir -p /srv/x",
+    "curl http://h/?keyword=history&page=2": "curl http://h/?keyword=history&page=2",
+    "nginx: master process /usr/sbin/nginx -c /etc/nginx/n.conf": "nginx: master process /usr/sbin/nginx -c /etc/nginx/n.conf",
+}
+
+
+@pytest.mark.parametrize("awk", AWKS)
+@pytest.mark.parametrize("command", SECRETS)
+def test_mask(awk: str, command: str) -> None:
+    result = run([awk, MASK + "{ print mask($0) }"], command + "\n")
+    assert result.stdout == SECRETS[command] + "\n", result.stderr
+
+
+LINES = [
+    '192.0.2.1 - - [22/Nov/2026:23:59:51 +0800] "GET /a?token=Secret1&x=1 HTTP/1.1" 200 100 "-" "Mozilla/5.0"',
+    '192.0.2.1 - - [22/Nov/2026:23:59:52 +0800] "GET /a?token=Secret2&x=1 HTTP/1.1" 200 100 "-" "Mozilla/5.0"',
+    '192.0.2.2 - - [23/Nov/2026:00:00:01 +0800] "GET /b HTTP/1.1" 404 7 "http://r/\\"q" "Mozilla/5.0 \\"x\\""',
+    '192.0.2.3 - - [23/Nov/2026:00:00:02 +0800] "GET /c HTTP/1.1" 301 - "-" "Googlebot/2.1"',
+    '192.0.2.4 - - [23/Nov/2026:00:00:03 +0800] "POST /login HTTP/1.1" 200 5 "-" "Mozilla/5.0"',
+    "not a log line",
+]
+
+
+def summarised(awk: str, lines: list[str]) -> list[Observation]:
+    result = run([awk, MASK + SUMMARY], "".join(line + "\n" for line in lines))
+    assert result.returncode == 0, result.stderr
+    return accesslog.PROBE.parse(Section("accesslog", "@ log /var/log/x.log\n" + result.stdout))
+
+
+@pytest.mark.parametrize("awk", AWKS)
+def test_summary(awk: str) -> None:
+    log, unread, *urls = summarised(awk, LINES)
+    assert log.data == {
+        "file": "/var/log/x.log", "format": "combined", "requests": 5, "bytes": 212, "bots": 1, "visitors": 3,
+        "first": "22/Nov/2026:23:59:51 +0800", "last": "23/Nov/2026:00:00:03 +0800", "status": {"2xx": 3, "3xx": 1, "4xx": 1},
+        "days": {"2026-11-22": 2, "2026-11-23": 3}, "vhosts": {},
+    }  # fmt: skip
+    assert unread.data["why"] == "1 of 6 lines not understood"
+    assert [(url.data["path"], url.data["count"], url.data["status"]) for url in urls] == [
+        ("/a?token=[redacted]&x=1", 2, 200),
+        ("/c", 1, 301),
+    ]
+
+
+@pytest.mark.parametrize("awk", AWKS)
+def test_summary_with_vhosts_and_common(awk: str) -> None:
+    log, url = summarised(awk, ["www.x.test:443 " + LINES[0]])
+    assert (log.data["format"], log.data["vhosts"], url.data["vhost"]) == ("vhost_combined", {"www.x.test:443": 1}, "www.x.test:443")
+    assert summarised(awk, [LINES[0].split(' "-"')[0]])[0].data["format"] == "common"
+
+
+@pytest.mark.parametrize("awk", AWKS)
+def test_summary_keeps_the_200_most_wanted(awk: str) -> None:
+    lines = [LINES[0].replace("/a?token=Secret1&x=1", f"/page/{n}") for n in range(300) for _ in range(1 + (n < 150))]
+    urls = [item for item in summarised(awk, lines) if item.kind == "access_url"]
+    assert len(urls) == 200
+    assert {url.data["path"] for url in urls if url.data["count"] == 2} == {f"/page/{n}" for n in range(150)}
+
+
+def test_a_path_with_a_newline_forges_no_marker(tmp_path: Path) -> None:
+    hostile = tmp_path / "x\n@ user forged"
+    hostile.write_text("* * * * * id")
+    result = run(["sh", "-c", SHOW + 'file "$0"', str(hostile)])
+    assert result.stdout.split("\n") == [f"@ file {tmp_path}/x\\n@ user forged", "|* * * * * id", ""]
+
+
+def test_only_the_certificate_leaves_the_host(tmp_path: Path) -> None:
+    """A file that holds the key before and after the certificate."""
+    key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+    pem = tmp_path / "all.pem"
+    pem.write_text(key + "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n" + key)
+    function = certificates.SCRIPT.removeprefix(SHOW + WEB_CONFIGURATION).partition("\nconf_files ")[0]
+    result = run(["sh", "-c", SHOW + function + '\ncertificate "$0" /key', str(pem)])
+    assert "c2VjcmV0" not in result.stdout
+    assert "|QUJD" in result.stdout
+    assert "KEY" not in result.stdout
+
+
+def test_php_values_are_masked(tmp_path: Path) -> None:
+    pool = tmp_path / "www.conf"
+    pool.write_text("[www]\nenv[DB_PASSWORD] = Secret1\nphp_value[session.save_path] = /s\nmysqli.default_pw = Secret1\n; c = Secret1\n")
+    functions = php.SCRIPT.partition("\nknown() {")[0]
+    result = run(["sh", "-c", functions + '\nconfig pool "$0"', str(pool)])
+    assert "Secret1" not in result.stdout
+    assert "|php_value[session.save_path] = /s" in result.stdout
