@@ -48,3 +48,5 @@ traffic() { awk -v days="$1" -v per="$2" -v now="$(date +%s)" 'BEGIN { srand(7);
     printf "203.0.113.%d - - [%s] \"GET %s HTTP/1.1\" %d %d \"-\" \"%s\"\n", 1+int(rand 200), strftime("%d/%b/%Y:%H:%M:%S +0000",gmtime $t), $p, $r<.9?200:404, 2000+int(rand 9000), $ua[int(rand 3)] } }' "$1" "$2"; }
 traffic 30 60 > /var/log/apache2/hist-access.log
 traffic 30 40 | gzip > /var/log/apache2/hist-access.log.2.gz
+# like many old hosts: no Python
+rm -f /usr/bin/python3*

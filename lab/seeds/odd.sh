@@ -7,3 +7,5 @@ cat > /etc/nginx/sites-available/odd <<'X'
 server { listen 80; server_name odd.campus.test "{{ lookup('pipe','touch /tmp/x') }}"; root "/var/www/{{ lookup('pipe','touch /tmp/x') }} \"q\"; echo"; }
 X
 rm -f /etc/nginx/sites-enabled/default; ln -s ../sites-available/odd /etc/nginx/sites-enabled/; nginx -t && systemctl reload nginx
+# like many old hosts: no Python
+rm -f /usr/bin/python3*

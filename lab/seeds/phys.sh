@@ -50,3 +50,5 @@ echo "server { listen 80; server_name never.phys.$DOMAIN; root /var/www/never; }
 rm -f /etc/nginx/sites-enabled/default; ln -s ../sites-available/phys ../sites-available/conf2009 /etc/nginx/sites-enabled/
 systemctl restart php$V-fpm; systemctl reload nginx
 perl -MPOSIX -e 'srand 9; my $now=time; for my $d (reverse 1..30) { for my $i (1..50) { printf "203.0.113.%d - - [%s] \"GET %s HTTP/1.1\" 200 900 \"-\" \"Mozilla/5.0\"\n", 1+int(rand 200), strftime("%d/%b/%Y:%H:%M:%S +0000",gmtime($now-$d*86400+$i*1000)), rand()<.4?"/":"/notes/".(1+int(rand 520)).".html" } }' > /var/log/nginx/phys.log
+# like many old hosts: no Python
+rm -f /usr/bin/python3*
