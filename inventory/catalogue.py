@@ -1,21 +1,27 @@
 """The catalogue: open it (SQLite by default, PostgreSQL by URL), migrate it (Alembic), store snapshots, query.
 
-In: a database URL, visits and parsed observations.  Out: rows of `inventory.model`.  One writer: callers store one host per
-transaction, so that a `kill -9` loses at most the visits in flight.
+In: a database URL, visits and parsed observations.  Out: rows of `inventory.model`, the same from either engine: times are aware and
+in UTC, text holds no NUL and no lone surrogate.  One writer: callers store one host per transaction, so that a `kill -9` loses at
+most the visits in flight.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import alembic.command
 import alembic.config
-from sqlalchemy import Engine, create_engine, delete, event, insert, select
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import JSON, TIMESTAMP, URL, Connection, DateTime, Engine, String, create_engine, delete, event, insert, make_url, select
+from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -26,15 +32,23 @@ from inventory.probes.base import Observation, Section
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+_MIGRATING = 5_203_114  # any number, as long as every planner takes the same
+_URLS = "sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE; in a password write @ as %40, : as %3A, / as %2F"
+
+
 def clean(value: Any) -> Any:
-    """Text that both engines can store: surrogates (undecodable bytes) become U+FFFD, NUL becomes U+2400."""
+    """A value that both engines can store: surrogates (undecodable bytes) become U+FFFD, NUL becomes U+2400, NaN None, the rest text."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace" if value.isascii() else "surrogateescape").decode("utf-8", "replace").replace("\0", "␀")
+        return re.sub("[\ud800-\udfff]", "\ufffd", value).replace("\0", "␀")
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [clean(item) for item in value]
-    return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return clean(value.isoformat() if isinstance(value, date) else str(value))
 
 
 class Catalogue:
@@ -43,6 +57,7 @@ class Catalogue:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._factory = sessionmaker(engine, expire_on_commit=False)
+        event.listen(self._factory, "before_flush", _make_storable)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -51,7 +66,7 @@ class Catalogue:
             with self._factory() as session, session.begin():
                 yield session
         except SQLAlchemyError as error:
-            raise CatalogueError(f"the catalogue {self.engine.url!r}: {_first_line(error)}") from error
+            raise CatalogueError(f"the catalogue {_hide(self.engine.url)}: {_first_line(error)}") from error
 
     def close(self) -> None:
         """Give back all connections."""
@@ -62,39 +77,121 @@ def _first_line(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).strip().split("\n")[0]
 
 
+def _make_storable(session: Session, _context: Any, _instances: Any) -> None:
+    # whatever a sheet or a host says: SQLite would take a NUL and PostgreSQL refuse it, and one row would stop an import
+    for row in (*session.new, *session.dirty):
+        for column in row.__table__.columns:
+            value = row.__dict__.get(column.key)
+            if isinstance(column.type, (String, JSON)) and (stored := clean(value)) != value:
+                setattr(row, column.key, stored)
+
+
 def open_catalogue(url: str) -> Catalogue:
-    """Open and migrate to the newest schema.  Raises CatalogueError."""
+    """Open and migrate to the newest schema.  Raises CatalogueError, whose message never holds the URL's password."""
+    place = _parse(url)
     try:
-        engine = create_engine(url)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _sqlite_pragmas)
-        config = alembic.config.Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        engine = _engine(place)
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
-    except (SQLAlchemyError, alembic.util.CommandError, ImportError) as error:
+            migrated = _migrate(connection)
+        if migrated:
+            engine.dispose()  # SQLite's foreign keys were off in this connection
+    except (SQLAlchemyError, alembic.util.CommandError, ImportError, UnicodeError) as error:
         raise CatalogueError(
-            f"cannot open the catalogue {_hide(url)}: {_first_line(error)}",
+            f"cannot open the catalogue {_hide(place)}: {_first_line(error)}",
             hint="see `catalogue` in the workspace's planner.yml",
         ) from error
     return Catalogue(engine)
 
 
-def _hide(url: str) -> str:
-    from sqlalchemy.engine import make_url
-
+def _parse(url: str) -> URL:
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return "(not a URL)"
+        place = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        place = URL.create("unreadable")
+    if place.drivername == "unreadable" or "@" in (place.host or ""):
+        # nothing of the text is repeated: what looks like a host or port here is mostly the second half of a password
+        raise CatalogueError("`catalogue` in the workspace's planner.yml is not a database URL", hint=_URLS) from None
+    if place.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}:
+        raise CatalogueError(f"cannot open the catalogue {_hide(place)}: only SQLite and PostgreSQL (by psycopg) are known", hint=_URLS)
+    return place
+
+
+def _hide(place: URL) -> str:
+    hidden = {key: "hidden" for key in place.query if "password" in key.lower()}
+    return place.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+def _engine(place: URL) -> Engine:
+    if place.get_backend_name() == "sqlite":
+        engine = create_engine(place)
+        engine.dialect.colspecs = {**engine.dialect.colspecs, DateTime: _SqliteTime, TIMESTAMP: _SqliteTime}
+        event.listen(engine, "connect", _sqlite_pragmas)
+    else:
+        # a visit lasts minutes: the connection is tried before use, in case the server was restarted meanwhile
+        patience = {} if "connect_timeout" in place.query else {"connect_timeout": 10}
+        engine = create_engine(place, pool_pre_ping=True, connect_args=patience)
+        event.listen(engine, "connect", _postgresql_settings)
+    event.listen(engine, "handle_error", _unstorable)
+    return engine
+
+
+def _unstorable(context: Any) -> None:
+    # both drivers let this one out as it is, and it would end in a traceback
+    if isinstance(context.original_exception, UnicodeError):
+        raise CatalogueError(f"text that is not UTF-8 can neither be stored nor found: {context.original_exception}")
+
+
+def _migrate(connection: Connection) -> bool:
+    """Whether there was anything to do.  Two planners that start at once on an empty database migrate it one after the other."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    newest = set(ScriptDirectory.from_config(config).get_heads())
+    if set(MigrationContext.configure(connection).get_current_heads()) == newest:
+        return False
+    if connection.dialect.name == "sqlite":
+        # Alembic rebuilds a table to alter it: with foreign keys on, dropping the old one would delete what refers to it
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
+    return True
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=20000"):
+    for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _postgresql_settings(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        encoding = cursor.fetchone()[0]
+        if encoding not in {"UTF8", b"UTF8"}:
+            raise CatalogueError(
+                f"the database's encoding is {encoding if isinstance(encoding, str) else encoding.decode()}; the catalogue needs UTF8",
+                hint="createdb --encoding=UTF8 --template=template0 NAME",
+            )
+        cursor.execute("SET client_encoding TO 'UTF8'")
+        cursor.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
+
+
+class _SqliteTime(DATETIME):
+    """SQLite keeps no time zones: times are written in UTC and come back aware, as PostgreSQL's do."""
+
+    def bind_processor(self, dialect: Any) -> Callable[[Any], Any]:
+        """A time with a zone as the same time in UTC; one without is taken to be UTC."""
+        write: Any = super().bind_processor(dialect)
+        return lambda value: write(value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value)
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Callable[[Any], Any]:
+        """What is read is UTC, and says so."""
+        read: Any = super().result_processor(dialect, coltype)
+        return lambda value: None if value is None else read(value).replace(tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -116,13 +213,13 @@ def store_snapshot(
     observations: Iterable[tuple[str, Observation]] = (),
 ) -> model.Snapshot | None:
     """Record how a visit ended and what it brought.  A visit that brought nothing keeps the last snapshot's observations."""
-    host.outcome, host.outcome_detail, host.visited_at = outcome, clean(detail), at
+    host.outcome, host.outcome_detail, host.visited_at = outcome, detail, at
     if not sections:
         return None
     snapshot = model.Snapshot(
         host_id=host.id,
         taken_at=at,
-        privilege=privilege,
+        privilege=privilege if privilege in {"root", "user"} else "",  # a host's own word
         seconds=seconds,
         transcript=zlib.compress(transcript, 6),
         sections=[
@@ -162,7 +259,7 @@ def store_observations(session: Session, snapshot: model.Snapshot, observations:
 
 def host_by_name(session: Session, name: str) -> model.Host:
     """A host by name or address.  Raises NotFound with what there is."""
-    host = session.scalar(select(model.Host).where((model.Host.name == name) | (model.Host.address == name)))
+    host = session.scalar(select(model.Host).where((model.Host.name == clean(name)) | (model.Host.address == clean(name))))
     if host is None:
         known = ", ".join(session.scalars(select(model.Host.name).order_by(model.Host.name).limit(20)))
         raise NotFound(f"there is no host {name!r} in the catalogue", hint=f"hosts there: {known or 'none yet'}")
@@ -171,7 +268,7 @@ def host_by_name(session: Session, name: str) -> model.Host:
 
 def workload_by_name(session: Session, name: str) -> model.Workload:
     """A site by any of its names.  Raises NotFound with what there is."""
-    found = session.scalar(select(model.Workload).where(model.Workload.name == name))
+    found = session.scalar(select(model.Workload).where(model.Workload.name == clean(name)))
     if found is None:
         everything = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
         for item in everything:

@@ -41,6 +41,16 @@ class Candidate:
     records: Sequence[Mapping[str, Any]] = ()
 
 
+def facts_digest(facts: policy.Facts) -> str:
+    """A digest of the facts that a move is built on: what grows or ages with every day does not change the move."""
+    built_on = {
+        name: item
+        for name, item in facts.items()
+        if name.startswith(("site.", "application.", "database.")) and name not in {"database.bytes", "database.rows_estimate"}
+    }
+    return assessment.facts_hash(built_on)
+
+
 def value(facts: policy.Facts, name: str, default: Any = None) -> Any:
     """A fact's value, `default` when unknown."""
     return facts[name]["value"] if name in facts else default
@@ -140,7 +150,7 @@ def _move(item: Candidate, platforms: Platforms, loads: dict[str, int], bytes_at
         "steps": list(STEPS),
         "bytes": size,
         "files": int(value(facts, "content.files", 0) or 0),
-        "facts": assessment.facts_hash({k: v for k, v in facts.items() if not k.startswith(("use.", "host.", "declared."))}),
+        "facts": facts_digest(facts),
         "seeds": list(value(facts, "use.top_urls", []))[:100],
         "source": {
             "host": item.host, "address": item.address, "docroot": docroot,

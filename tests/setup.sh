@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv with everything the product and its tests need; as root, install python3-venv first where it is missing.
+# Make .venv with everything the product and its tests need; as root, install by apt what is missing: python3-venv, dig, PostgreSQL.
 set -eu
 cd "$(dirname "$0")/.."
 if ! python3 -c 'import ensurepip' 2>/dev/null; then
@@ -11,4 +11,11 @@ stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
 if test "$(cat .venv/.stamp 2>/dev/null)" != "$stamp"; then .venv/bin/pip install -q -e '.[dev]'; echo "$stamp" > .venv/.stamp; fi
 if test "$(id -u)" = 0 && ! command -v dig >/dev/null; then
   apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bind9-dnsutils >/dev/null
+fi
+# the catalogue's tests start a PostgreSQL cluster of their own: the package must not start one, too
+if test "$(id -u)" = 0 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+  mkdir -p /etc/postgresql-common/createcluster.d
+  echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/campus-planner.conf
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
 fi

@@ -1,2 +1,2 @@
-# nothing of its own; packages come from the lab's repository
+# A bare machine has nothing of its own; its packages come from the lab's repository.
 apt-get -qq update

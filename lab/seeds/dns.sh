@@ -1,15 +1,33 @@
-# authoritative zone campus.test, dynamic updates with a TSIG key; no recursion
+# The network center's name server: authoritative for $DOMAIN, changed dynamically with a TSIG key, no recursion.
 install -d -o bind -g bind /var/lib/bind
-[ -f /etc/bind/lab-key.conf ] || tsig-keygen -a hmac-sha256 lab-key > /etc/bind/lab-key.conf; chown root:bind /etc/bind/lab-key.conf; chmod 640 /etc/bind/lab-key.conf
+if [ ! -f /etc/bind/lab-key.conf ]; then
+  tsig-keygen -a hmac-sha256 lab-key > /etc/bind/lab-key.conf
+fi
+chown root:bind /etc/bind/lab-key.conf
+chmod 640 /etc/bind/lab-key.conf
+
 cat > /etc/bind/named.conf.options <<X
-options { directory "/var/cache/bind"; recursion no; dnssec-validation no; listen-on { any; }; listen-on-v6 { none; }; allow-transfer { key lab-key; }; };
+options {
+  directory "/var/cache/bind";
+  recursion no;
+  dnssec-validation no;
+  listen-on { any; };
+  listen-on-v6 { none; };
+  allow-transfer { key lab-key; };
+};
 X
 cat > /etc/bind/named.conf.local <<X
 include "/etc/bind/lab-key.conf";
-zone "$DOMAIN" { type primary; file "/var/lib/bind/db.$DOMAIN"; update-policy { grant lab-key zonesub ANY; }; };
+zone "$DOMAIN" {
+  type primary;
+  file "/var/lib/bind/db.$DOMAIN";
+  update-policy { grant lab-key zonesub ANY; };
+};
 X
 : > /etc/bind/named.conf.default-zones
-cat > /var/lib/bind/db.$DOMAIN <<X
+
+# What the departments' sites are called today.  old.phys and never.phys have no address any more.
+cat > "/var/lib/bind/db.$DOMAIN" <<X
 \$TTL 3600
 @ IN SOA ns1.$DOMAIN. hostmaster.$DOMAIN. ( 2026010101 3600 600 86400 60 )
   IN NS ns1.$DOMAIN.
@@ -22,5 +40,5 @@ odd A 198.51.100.14
 events.phys A 198.51.100.12
 conf2009.phys A 198.51.100.12
 X
-chown bind:bind /var/lib/bind/db.$DOMAIN
+chown bind:bind "/var/lib/bind/db.$DOMAIN"
 systemctl restart named

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import decide, doctor, look, start, verify
+from planner.cli import carry, decide, doctor, look, start, verify
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -25,7 +25,12 @@ The order of work:
   planner discover             visit them; nothing is changed there
   planner sites, show, explain what was found, and what it means
   planner assess, plan         verdicts with reasons; destinations and waves
+  planner generate             the plan as Ansible playbooks, for review
+  planner run                  carry it out, or go on where it stopped
+  planner status               where each move stands
   planner verify SITE --at A   a site at its source and elsewhere: are they equal?
+  planner rollback MOVE        take a move back, from whatever step it is at
+  planner drift                what a second set-up would change: nothing
 
 Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
 """
@@ -35,6 +40,7 @@ start.add(app)
 doctor.add(app)
 look.add(app)
 decide.add(app)
+carry.add(app)
 verify.add(app)
 
 

@@ -1,0 +1,220 @@
+"""Plan → bundle: a folder of playbooks, inventory and vars that plain `ansible-playbook` runs without this program.
+
+In: a plan document, the login, the trusted host keys.  Out: files under `plans/<id>/bundle/`; same plan, same bytes, and a manifest of
+their digests by which a run notices that somebody changed them after they were reviewed.
+
+Observed text is hostile: it travels only in JSON vars whose strings are tagged `__ansible_unsafe`, which Ansible never templates.
+The playbook templates use `[[ ]]`, refuse undefined names, and dump every value as JSON, so that it stays one YAML scalar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from inventory.errors import PlanError
+from planner.plan import STEPS
+from planner.shipped import folder as shipped
+
+MANIFEST = "MANIFEST"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How Ansible logs in; `keys`: address → host keys as `algorithm base64`."""
+
+    user: str
+    port: int
+    key_files: Sequence[str]
+    known_hosts: str
+    keys: Mapping[str, Sequence[str]]
+
+
+def unsafe(value: Any) -> Any:
+    """Tag every string, so that Ansible takes it as text whatever it contains."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {str(key): unsafe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [unsafe(item) for item in value]
+    return value
+
+
+def _dump(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def environment() -> Environment:
+    """Jinja for playbooks: `[[ value ]]` becomes JSON, which is YAML."""
+    return Environment(
+        loader=FileSystemLoader(shipped("templates") / "playbooks"),
+        variable_start_string="[[",
+        variable_end_string="]]",
+        block_start_string="[%",
+        block_end_string="%]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+        undefined=StrictUndefined,
+        finalize=lambda value: json.dumps(value, ensure_ascii=False),
+        autoescape=False,  # noqa: S701  (YAML, and every value is JSON)
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def templates(placement: str) -> dict[str, str]:
+    """The playbook templates of a placement: step (or `undo-step`) → template.  Those in `move/` serve all placements."""
+    root = shipped("templates") / "playbooks"
+    return {
+        path.name.removesuffix(".yml.j2"): f"{folder}/{path.name}"
+        for folder in ("move", placement)
+        for path in sorted((root / folder).glob("*.yml.j2"))
+    }
+
+
+def playbook_name(step: str) -> str:
+    """`30-preseed.yml`: numbered so that a listing shows the order; undo playbooks keep their step's number."""
+    return f"{(STEPS.index(step.removeprefix('undo-')) + 1) * 10:02d}-{step}.yml"
+
+
+def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
+    """An Ansible inventory of all hosts that the plan touches; sources need no Python."""
+    groups: dict[str, dict[str, str]] = {"sources": {}, "vhost_servers": {}, "cluster_fronts": {}, "cluster_nodes": {}}
+    for move in plan["moves"]:
+        groups["sources"][move["source"]["host"]] = move["source"]["address"]
+        destination = move["destination"]
+        if move["placement"] == "virtual-host":
+            groups["vhost_servers"][destination["receiver"]] = destination["receiver_address"]
+        else:
+            groups["cluster_fronts"][destination["front"]] = destination["receiver_address"]
+            groups["cluster_nodes"].update(destination["node_addresses"])
+    options = f"-o UserKnownHostsFile={access.known_hosts} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes"
+    variables: dict[str, Any] = {"ansible_user": access.user, "ansible_port": access.port, "ansible_ssh_common_args": options}
+    if access.key_files:
+        variables["ansible_ssh_private_key_file"] = access.key_files[0]
+    children = {
+        name: {"hosts": {host: {"ansible_host": address} for host, address in sorted(hosts.items())}} for name, hosts in groups.items()
+    }
+    return {"all": {"vars": variables, "children": children}}
+
+
+CONFIGURATION = """\
+[defaults]
+inventory = inventory/hosts.json
+roles_path = roles
+host_key_checking = True
+retry_files_enabled = False
+interpreter_python = /usr/bin/python3
+nocows = True
+
+[ssh_connection]
+pipelining = True
+"""
+
+
+def write(plan: Mapping[str, Any], folder: Path, access: Access) -> str:
+    """Write the bundle anew, whole or not at all; returns its digest, which the manifest's lines prove."""
+    draft = folder.with_name(folder.name + ".new")
+    if draft.exists():
+        shutil.rmtree(draft)
+    for name, text in files(plan, access).items():
+        path = draft / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    shutil.copytree(shipped("playbooks") / "roles", draft / "roles", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    manifest = "".join(f"{value}  {name}\n" for name, value in sorted(_digests(draft).items()))
+    (draft / MANIFEST).write_text(manifest, encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(draft, folder)
+    return hashlib.sha256(manifest.encode()).hexdigest()
+
+
+def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
+    """The bundle's own files but for the roles: path → text.  Pure but for reading the templates."""
+    jinja = environment()
+    out = {"ansible.cfg": CONFIGURATION, "inventory/hosts.json": _dump(inventory(plan, access)), "README.md": _readme(plan)}
+    for move in plan["moves"]:
+        base = f"moves/{move['id']}"
+        source = {**move["source"], "user": access.user, "port": access.port, "host_keys": list(access.keys.get(move["source"]["address"], ()))}
+        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns")}
+        out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
+        names = {
+            "source": move["source"]["host"],
+            "receiver": move["destination"]["receiver"],
+            "nodes": move["destination"]["nodes"],
+            "dns": move["dns"] is not None,
+        }
+        for step, template in templates(move["placement"]).items():
+            if move["dns"] is not None or not step.endswith("lower-ttl"):
+                text = jinja.get_template(template).render(title=f"{move['id']}: {step}", **names)
+                out[f"{base}/{playbook_name(step)}"] = text
+    for wave in sorted({move["wave"] for move in plan["moves"]}):
+        out[f"wave-{wave}.yml"] = _wave([move for move in plan["moves"] if move["wave"] == wave], out)
+    return out
+
+
+def _wave(moves: Sequence[Mapping[str, Any]], present: Mapping[str, str]) -> str:
+    lines = ["---"]
+    for move in moves:
+        for step in move["steps"]:
+            name = f"moves/{move['id']}/{playbook_name(step)}"
+            if name in present:
+                lines += [f"- name: {json.dumps(move['id'].capitalize() + ', ' + step)}", f"  ansible.builtin.import_playbook: {name}"]
+    return "\n".join(lines) + "\n"
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    names = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in names}
+
+
+def check(folder: Path) -> str:
+    """The bundle's digest, after its files were compared with the manifest.  Raises PlanError naming every file that differs."""
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"{folder} is no bundle: {error.strerror}", hint="planner generate writes it") from error
+    listed = {line[66:]: line[:64] for line in text.splitlines()}
+    present = _digests(folder)
+    differing = sorted(name for name in listed.keys() | present.keys() if listed.get(name) != present.get(name))
+    if differing:
+        raise PlanError(
+            f"{folder} is not what was generated; changed, added or missing: {', '.join(differing[:10])}",
+            hint="planner generate makes it anew; local roles belong into the platform's own playbooks",
+        )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _readme(plan: Mapping[str, Any]) -> str:
+    lines = [
+        f"# Bundle of {plan['id']}",
+        "",
+        f"Fingerprint `{plan['fingerprint']}`. Everything here runs with plain `ansible-playbook` from this folder:",
+        "",
+        "    ansible-playbook moves/ID/NN-STEP.yml         # one step of one move",
+        "    ansible-playbook moves/ID/NN-undo-STEP.yml    # and back",
+        "    ansible-playbook wave-1.yml                   # all moves of a wave, step by step",
+        "",
+        "`planner run` does the same with a journal, and compares source and destination between `sync` and `cutover`.",
+        "By hand, compare before you start the cutover: `planner verify SITE --at ADDRESS`.",
+        "",
+        "| wave | move | placement | from | to |",
+        "|---|---|---|---|---|",
+    ]
+    for move in plan["moves"]:
+        lines.append(
+            f"| {move['wave']} | `{move['id']}` | {move['placement']} | `{move['source']['host']}` | `{move['destination']['platform']}` |"
+        )
+    lines += ["", "Undo goes backwards: the undo playbook of each step that was started, the last one first."]
+    return "\n".join(lines) + "\n"

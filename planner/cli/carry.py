@@ -1,0 +1,283 @@
+"""`planner generate`, `run`, `status`, `rollback`, `drift`: the plan carried out, looked at, and taken back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from sqlalchemy import select
+
+from inventory import catalogue, discovery, model
+from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
+from planner import assessment, bundle, equality, execution, journal, plan, workspace
+from planner.cli.output import Json, emit, note, say, table, visible
+
+Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
+Chosen = Annotated[list[str] | None, typer.Option("--move", help="Only this move (an id, or any of its site's names); may be repeated.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the application."""
+    app.command("generate")(generate)
+    app.command("run")(run)
+    app.command("status")(status)
+    app.command("rollback")(rollback)
+    app.command("drift")(drift)
+
+
+def newest(book: catalogue.Catalogue, space: workspace.Workspace, name: str) -> dict[str, Any]:
+    """The plan of that id, or the newest, from its file.  Raises NotFound, PlanError."""
+    with book.session() as session:
+        query = select(model.Plan).order_by(model.Plan.created_at.desc())
+        row = session.scalar(query.where(model.Plan.id == name) if name else query)
+        if row is None:
+            raise NotFound(f"there is no plan {visible(name)}" if name else "there is no plan yet", hint="planner plan makes one")
+        identity = row.id
+    return plan.load(space.plan_folder(identity))
+
+
+def generate(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> None:
+    """Write the plan's bundle: playbooks, inventory and vars that plain ansible-playbook can run, for review."""
+    space = workspace.find()
+    book = space.open_catalogue()
+    document = newest(book, space, plan_id)
+    folder = space.plan_folder(document["id"]) / "bundle"
+    digest = bundle.write(document, folder, _access(book, space))
+    names = sorted(str(path.relative_to(folder)) for path in folder.glob("*.yml")) + [f"moves/{move['id']}/" for move in document["moves"]]
+    if as_json:
+        emit({"plan": document["id"], "folder": str(folder), "digest": digest, "playbooks": names})
+        return
+    note(f"wrote {folder} ({', '.join(names)}; digest {digest[:12]})")
+
+
+def _access(book: catalogue.Catalogue, space: workspace.Workspace) -> bundle.Access:
+    """How Ansible reaches the machines; writes the trusted keys out for OpenSSH."""
+    with book.session() as session:
+        rows = session.scalars(select(model.HostKey).order_by(model.HostKey.address, model.HostKey.algorithm)).all()
+        keys: dict[str, list[str]] = {}
+        for row in rows:
+            keys.setdefault(row.address, []).append(f"{row.algorithm} {row.key}")
+    space.known_hosts.parent.mkdir(exist_ok=True, mode=0o700)
+    port = space.configuration.ssh.port
+    lines = [f"{address if port == 22 else f'[{address}]:{port}'} {key}\n" for address, listed in keys.items() for key in listed]
+    space.known_hosts.write_text("".join(lines), encoding="utf-8")
+    login = space.login
+    return bundle.Access(login.user, login.port, login.key_files, str(space.known_hosts), keys)
+
+
+def _carrier(space: workspace.Workspace, book: catalogue.Catalogue, document: Mapping[str, Any], live: _Live) -> execution.Carrier:
+    for program, package in (("ssh", "openssh-client"), ("nsupdate", "bind9-dnsutils")):
+        if shutil.which(program) is None and (program == "ssh" or any(move["dns"] for move in document["moves"])):
+            raise MissingProgram(f"{program} is not installed", hint=f"apt-get install {package}")
+    with book.session() as session:
+        keys = discovery.trusted(session)
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    folder = space.plan_folder(document["id"]) / "bundle"
+    return execution.Carrier(document, folder, book, equality.Hosts(space.login, keys), space.root / "runs", run_id, live.step)
+
+
+class _Live:
+    """What is going on, on stderr: a line that moves on a terminal, plain lines of what ended elsewhere."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, soft_wrap=True)
+        self.status = self.console.status("") if self.console.is_terminal else None
+
+    def __enter__(self) -> _Live:
+        if self.status:
+            self.status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.status:
+            self.status.stop()
+
+    def step(self, move: str, step: str, text: str) -> None:
+        """One report of the carrier."""
+        line = f"{move}  {step:<9}  {visible(text)}"
+        if text.startswith(("done", "failed", "taken back")):
+            self.console.print(line, markup=False, highlight=False)
+        elif self.status:
+            self.status.update(line.replace("[", r"\["))
+
+
+def run(
+    plan_id: Named = "",
+    moves: Chosen = None,
+    wave: Annotated[int, typer.Option(help="Only this wave.", min=0)] = 0,
+    until: Annotated[str, typer.Option(help="Stop after this step of each move.")] = "",
+    yes: Yes = False,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Carry the plan out, or go on where the last run stopped.  Done moves are never repeated; a failed one holds up no other."""
+    if until and until not in plan.STEPS:
+        raise InputError(f"there is no step {visible(until)}", hint="one of " + ", ".join(plan.STEPS))
+    space = workspace.find()
+    book = space.open_catalogue()
+    document = newest(book, space, plan_id)
+    bundle.check(space.plan_folder(document["id"]) / "bundle")
+    with space.lock(f"run-{document['id']}"), _Live() as live:
+        chosen = _chosen(document, moves, wave)
+        states = _states(book, document)
+        todo = [m for m in chosen if states[m["id"]].next is not None and (moves or not states[m["id"]].rolled_back)]
+        _unchanged(book, [move for move in todo if not states[move["id"]].begun])
+        carrier = _carrier(space, book, document, live)
+        failed: list[str] = []
+        if todo:
+            _ask(live, [f"{m['id']}: {m['source']['host']} → {m['destination']['platform']}, from {states[m['id']].next} on" for m in todo], yes)
+            if execution.end_leftovers(carrier.bundle):
+                note("ended a playbook that a killed run had left behind")
+        with carrier.stop.listening(note):
+            for move in todo:
+                try:
+                    carrier.forward(move, states[move["id"]], until)
+                except RunError as error:
+                    failed.append(str(error))
+                    note(visible(str(error)).replace("⏎", "\n"))
+                if carrier.stop.soon.is_set():
+                    break
+    if as_json:
+        emit({"plan": document["id"], "run": carrier.run, "carried": [m["id"] for m in todo], "failed": failed})
+    elif not todo:
+        done = sum(states[move["id"]].name == "done" for move in chosen)
+        say(f"nothing to do: {done} of {len(chosen)} moves are done; 0 changes")
+    if failed:
+        raise typer.Exit(RunError.exit_code)
+    if carrier.stop.soon.is_set():
+        raise typer.Exit(130)
+
+
+def _chosen(document: Mapping[str, Any], names: list[str] | None, wave: int) -> list[dict[str, Any]]:
+    moves = [move for move in document["moves"] if not wave or move["wave"] == wave]
+    if not names:
+        return moves
+    for name in names:
+        if not any(name in (move["id"], *move["names"]) for move in moves):
+            raise NotFound(f"the plan has no move {visible(name)}", hint="planner plan show lists them")
+    return [move for move in moves if any(name in (move["id"], *move["names"]) for name in names)]
+
+
+def _states(book: catalogue.Catalogue, document: Mapping[str, Any]) -> dict[str, journal.MoveState]:
+    with book.session() as session:
+        return journal.read(session, document)
+
+
+def _unchanged(book: catalogue.Catalogue, moves: list[dict[str, Any]]) -> None:
+    """Only what was reviewed is done: the facts beneath a move that has not begun must be those it was planned with."""
+    differing = []
+    with book.session() as session:
+        for move in moves:
+            item = catalogue.workload_by_name(session, move["site"])
+            if plan.facts_digest(item.facts) != move["facts"]:
+                differing.append(move["id"])
+    if differing:
+        raise PlanError(
+            f"what was discovered since differs from what was planned with: {', '.join(differing)}",
+            hint="planner plan makes the plan anew; compare both, then generate and run",
+        )
+
+
+def _ask(live: _Live, lines: list[str], yes: bool) -> None:
+    for line in lines:
+        note(visible(line))
+    if yes:
+        return
+    if live.status:
+        live.status.stop()
+    if not sys.stdin.isatty():
+        raise InputError("nobody is there to say yes", hint="--yes, when the window is agreed on")
+    if not typer.confirm("Do this now?", err=True):
+        raise typer.Exit(1)
+    if live.status:
+        live.status.start()
+
+
+def status(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> None:
+    """Where each move stands: steps done, failures with their reason."""
+    space = workspace.find()
+    book = space.open_catalogue()
+    document = newest(book, space, plan_id)
+    states = _states(book, document)
+    rows = []
+    for move in document["moves"]:
+        now = states[move["id"]]
+        rows.append(
+            {
+                "wave": move["wave"], "move": move["id"], "placement": move["placement"], "state": now.name,
+                "next": now.next or "", "done": sum(value == "done" for value in now.steps.values()), "of": len(now.steps),
+                "last": now.last.strftime("%Y-%m-%d %H:%M:%S") if now.last else "", "error": now.error, "steps": now.steps,
+            }
+        )  # fmt: skip
+    if not as_json:
+        say(f"{document['id']}  fingerprint {document['fingerprint']}")
+    table(rows, ["wave", "move", "placement", "state", "next", "done", "of", "last", "error"], as_json=as_json, empty="nothing moves")
+
+
+def rollback(
+    move: Annotated[str, typer.Argument(help="A move's id, or any of its site's names.")],
+    plan_id: Annotated[str, typer.Option("--plan", help="A plan's id; none: the newest.")] = "",
+    yes: Yes = False,
+) -> None:
+    """Take a move back, from whatever step it is at.  What the destination took in since the cutover is shown first."""
+    space = workspace.find()
+    book = space.open_catalogue()
+    document = newest(book, space, plan_id)
+    bundle.check(space.plan_folder(document["id"]) / "bundle")
+    with space.lock(f"run-{document['id']}"), _Live() as live:
+        (chosen,) = _chosen(document, [move], 0)
+        now = _states(book, document)[chosen["id"]]
+        if not now.touched:
+            say(f"nothing to take back: {chosen['id']} is {now.name}")
+            return
+        carrier = _carrier(space, book, document, live)
+        lines = [f"{chosen['id']}: back to {chosen['source']['host']}, from {now.touched[0]} on"]
+        if now.steps["cutover"] != "waiting":
+            lines += _divergence(chosen, carrier.hosts)
+        _ask(live, lines, yes)
+        execution.end_leftovers(carrier.bundle)
+        with carrier.stop.listening(note):
+            carrier.back(chosen, now)
+    say(f"{chosen['id']} is rolled back: {chosen['site']} is served by {chosen['source']['host']}")
+
+
+def _divergence(move: Mapping[str, Any], hosts: equality.Hosts) -> list[str]:
+    """What differs between the frozen source and the destination: it was written since the cutover and will not be on the old host."""
+    try:
+        seen = equality.compare(move, hosts, pages=False)
+    except Exception as error:  # a rollback is never held up by what it would only like to know
+        return [f"what was written since the cutover could not be read: {error}"]
+    lost = [f"{d['name']} ({d['kind']})" for part in seen.parts.values() for d in part["differences"]]
+    if not lost:
+        return ["nothing was written at the destination since the cutover: nothing is lost"]
+    more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
+    return [
+        f"written at the destination since the cutover, and not on the old host: {', '.join(lost[:10])}{more}",
+        "it is kept in the archive that the destination makes before it is cleared (/var/backups there)",
+    ]
+
+
+def drift(plan_id: Named = "", moves: Chosen = None, as_json: Annotated[bool, Json] = False) -> None:
+    """What setting up the done moves' destinations again would change there: nothing, unless somebody changed it by hand.  Changes nothing."""
+    space = workspace.find()
+    book = space.open_catalogue()
+    document = newest(book, space, plan_id)
+    folder = space.plan_folder(document["id"]) / "bundle"
+    bundle.check(folder)
+    states = _states(book, document)
+    done = [move for move in _chosen(document, moves, 0) if states[move["id"]].name == "done"]
+    stop = execution.Stop()
+    with _Live() as live, stop.listening(note):
+        artifacts = space.root / "runs" / f"drift-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+        found = execution.drift(document, folder, done, artifacts, live.step, stop)
+    rows = [{"move": name, "would_change": o.changed, "trouble": "; ".join(o.trouble)} for name, o in found.items()]
+    table(rows, ["move", "would_change", "trouble"], as_json=as_json, empty="no move is done yet")
+    if any(outcome.changed or not outcome.ok for outcome in found.values()):
+        raise typer.Exit(DifferenceFound.exit_code)
+

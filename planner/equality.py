@@ -1,0 +1,212 @@
+"""One move's source and destination compared in full: rows and objects, files, then pages.
+
+In: a move, logins and trusted keys.  Out: `Equality`, with a part for each; what could not be compared is never equal.  The order matters:
+visiting a page may make an application write (caches, counters), so rows are read before the first page is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from inventory import collector, ssh
+from inventory.errors import HostError
+from planner import contents, verification
+from planner.contents import FilesComparison, RowsComparison
+
+PART_SECONDS = 1800.0
+Rows = dict[str, tuple[int, str | None]]
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """How the machines are reached: `keys` by address."""
+
+    login: ssh.Login
+    keys: Mapping[str, ssh.Keys]
+
+    def run(self, address: str, script: str, *arguments: str) -> tuple[int, str]:
+        """A script as root with arguments: exit status and what it printed.  Raises HostError when the visit itself failed."""
+        nonce = secrets.token_hex(8)
+        text = f"set -- {' '.join(shlex.quote(a) for a in arguments)}\n(\n{script}\n)\nprintf '\\nplanner-{nonce} %s\\n' \"$?\"\n"
+        seen = ssh.visit(
+            address,
+            self.login,
+            self.keys.get(address, {}),
+            collector.COMMAND,
+            text.encode(),
+            deadlines=ssh.Deadlines(command=PART_SECONDS),
+            max_bytes=512_000_000,
+        )
+        body, mark, status = seen.output.decode("utf-8", "surrogateescape").rpartition(f"\nplanner-{nonce} ")
+        if seen.outcome != "ok" or not mark:
+            raise HostError(seen.outcome, f"{address}: {seen.detail or 'the script did not end'}", hint=ssh.OUTCOMES.get(seen.outcome, ""))
+        return int(status), body
+
+
+@dataclass(frozen=True)
+class Equality:
+    """The three parts as plain JSON (None: there is nothing of that kind); verdict equal, different or insufficient."""
+
+    pages: dict[str, Any] | None
+    files: dict[str, Any] | None
+    rows: dict[str, Any] | None
+
+    @property
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """The parts that there are."""
+        return {name: part for name, part in (("rows", self.rows), ("files", self.files), ("pages", self.pages)) if part is not None}
+
+    @property
+    def verdict(self) -> str:
+        """Equal only when every part is."""
+        verdicts = {part["verdict"] for part in self.parts.values()}
+        return "different" if "different" in verdicts else "equal" if verdicts == {"equal"} else "insufficient"
+
+    @property
+    def reason(self) -> str:
+        """All parts in one line."""
+        return "; ".join(part["reason"] for part in self.parts.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        return {"pages": self.pages, "files": self.files, "rows": self.rows}
+
+
+def configuration_path(move: Mapping[str, Any]) -> str | None:
+    """The application's configuration file relative to the docroot: it differs on purpose, in its credentials."""
+    file = move["source"]["config_file"]
+    return os.path.relpath(file, move["source"]["docroot"]) if file and move["source"]["database"] else None
+
+
+def compare(move: Mapping[str, Any], hosts: Hosts, *, pages: bool = True, limits: verification.Limits | None = None) -> Equality:
+    """Everything of one move.  Raises HostError when one of the machines cannot be visited."""
+    rows = _rows(move, hosts) if move["source"]["database"] else None
+    files = _files(move, hosts)
+    seen = None
+    if pages:
+        seen = verification.compare_site(
+            move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"], limits, tls=move["source"]["tls"]
+        ).to_json()
+    return Equality(seen, files.to_json(), rows.to_json() if rows else None)
+
+
+def _files(move: Mapping[str, Any], hosts: Hosts) -> FilesComparison:
+    """The docroot against each place that serves it; of several nodes the worst counts, with the node in the name of what differs."""
+    destination = move["destination"]
+    places = [("", destination["receiver_address"], destination["docroot"])]
+    if destination["front"]:
+        docroot = f"/srv/cluster/sites/{destination['account']}/htdocs"
+        places += [(f"{node}: ", address, docroot) for node, address in sorted(destination["node_addresses"].items())]
+    own = configuration_path(move)
+    ignore = ["*/.planner-*", ".planner-*", *([_literal(own)] if own else [])]
+    wanted = [(move["source"]["address"], move["source"]["docroot"]), *((address, docroot) for _, address, docroot in places)]
+    with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+        source, *copies = pool.map(lambda place: _checksums(hosts, *place), wanted)
+    results = [(name, contents.compare_files(source, copy, ignore)) for (name, _, _), copy in zip(places, copies, strict=True)]
+    worst = next((r for _, r in results if r.verdict == "different"), next((r for _, r in results if r.verdict != "equal"), results[0][1]))
+
+    def marked(kind: str) -> tuple[contents.ContentDifference, ...]:
+        return tuple(
+            contents.ContentDifference(name + item.name, item.kind, item.source, item.destination)
+            for name, result in results
+            for item in getattr(result, kind)
+        )
+
+    where = f" on each of {len(places)} machines" if len(places) > 1 and worst.verdict == "equal" else ""
+    return FilesComparison(
+        worst.verdict, worst.reason + where, worst.compared, marked("differences"), marked("not_compared"), results[0][1].ignored
+    )
+
+
+def _literal(path: str) -> str:
+    """A glob that means this path alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def _checksums(hosts: Hosts, address: str, docroot: str) -> Mapping[str, contents.Entry]:
+    status, text = hosts.run(address, contents.CHECKSUM_SCRIPT, docroot)
+    if status in {2, 3}:
+        raise HostError("partial", f"{address}: {docroot} could not be read", hint="is the directory there, is sha256sum installed?")
+    read = contents.parse_checksums(text)
+    entries = dict(read.entries)
+    if status or read.malformed:  # a directory that nobody could list: unknown, never equal
+        entries["(directories that could not be read)"] = contents.Entry("?", "", 0)
+    return entries
+
+
+ROWS_SCRIPT = r"""
+LC_ALL=C; export LC_ALL
+c=$(command -v mariadb || command -v mysql) || exit 4
+o=; ok=
+for try in "" --defaults-file=/root/.my.cnf --defaults-file=/etc/mysql/debian.cnf; do
+  case "$try" in --defaults-file=*) test -r "${try#*=}" || continue;; esac
+  o=$try; "$c" $o -e "SELECT 1" </dev/null >/dev/null 2>&1 && { ok=1; break; }
+done
+test -n "$ok" || exit 5
+set_up="SET SESSION group_concat_max_len=16000000, time_zone='+00:00', sql_mode=''"
+q() { "$c" $o --batch --raw --skip-column-names --default-character-set=utf8 -e "$set_up; $1" </dev/null; }
+name="CONVERT(X'$(printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n')' USING utf8)"
+test "$(q "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=$name")" = 1 || exit 6
+bytes="'char','varchar','tinytext','text','mediumtext','longtext','enum','set','json','binary','varbinary','tinyblob','blob','mediumblob','longblob','geometry'"
+{ echo "$set_up;"
+  q "SELECT CONCAT('SELECT ''table'',''',HEX(t.TABLE_NAME),''',COUNT(*),COALESCE(SUM(CAST(CONV(SUBSTRING(h,1,15),16,10) AS UNSIGNED)),0),COALESCE(SUM(CAST(CONV(SUBSTRING(h,17,15),16,10) AS UNSIGNED)),0) FROM (SELECT MD5(CONCAT_WS('','',',
+     GROUP_CONCAT(CASE WHEN DATA_TYPE IN ($bytes) THEN CONCAT('IFNULL(MD5(\`',REPLACE(COLUMN_NAME,'\`','\`\`'),'\`),''N'')')
+       WHEN DATA_TYPE='bit' THEN CONCAT('IFNULL(HEX(\`',REPLACE(COLUMN_NAME,'\`','\`\`'),'\`),''N'')')
+       ELSE CONCAT('IFNULL(MD5(CAST(\`',REPLACE(COLUMN_NAME,'\`','\`\`'),'\` AS CHAR)),''N'')') END ORDER BY ORDINAL_POSITION),
+     ')) AS h FROM \`',REPLACE(t.TABLE_SCHEMA,'\`','\`\`'),'\`.\`',REPLACE(t.TABLE_NAME,'\`','\`\`'),'\`) x;')
+     FROM information_schema.TABLES t JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME=t.TABLE_NAME
+     WHERE t.TABLE_SCHEMA=$name AND t.TABLE_TYPE='BASE TABLE' GROUP BY t.TABLE_SCHEMA,t.TABLE_NAME"
+} | "$c" $o --batch --raw --skip-column-names --default-character-set=utf8 || exit 7
+q "SELECT 'definition',HEX(CONCAT('table ',TABLE_NAME)),COUNT(*),MD5(GROUP_CONCAT(CONCAT_WS(',',COLUMN_NAME,COLUMN_TYPE,IFNULL(CHARACTER_SET_NAME,'-')) ORDER BY ORDINAL_POSITION)),0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=$name GROUP BY TABLE_NAME
+ UNION ALL SELECT 'definition',HEX(CONCAT('trigger ',TRIGGER_NAME)),1,MD5(ACTION_STATEMENT),0 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=$name
+ UNION ALL SELECT 'definition',HEX(CONCAT('routine ',ROUTINE_NAME)),1,MD5(ROUTINE_DEFINITION),0 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=$name
+ UNION ALL SELECT 'definition',HEX(CONCAT('event ',EVENT_NAME)),1,MD5(EVENT_DEFINITION),0 FROM information_schema.EVENTS WHERE EVENT_SCHEMA=$name
+ UNION ALL SELECT 'definition',HEX(CONCAT('view ',TABLE_NAME)),1,'present',0 FROM information_schema.VIEWS WHERE TABLE_SCHEMA=$name" || exit 7
+echo "end"
+"""
+"""`$1` is the schema.  Per table its rows and two sums over halves of each row's MD5, which no order of rows changes; per view, trigger,
+routine and event that it is there and its text.  Strings count as the bytes that are stored; times as UTC.  Reads only."""
+
+
+def parse_rows(text: str) -> Rows:
+    """What `ROWS_SCRIPT` prints: {table or "kind name": (rows, digest)}.  Raises ValueError when it is cut off or malformed."""
+    *lines, last = text.rstrip("\n").split("\n")
+    if last != "end":
+        raise ValueError("the list of tables is cut off")
+    found: Rows = {}
+    for line in lines:
+        cells = line.split("\t")
+        if len(cells) != 5:
+            raise ValueError(f"not a table's line: {line[:80]!r}")
+        name = bytes.fromhex(cells[1]).decode("utf-8", "replace")
+        found[name if cells[0] == "table" else f"definition of {name}"] = (int(cells[2]), f"{cells[3]}-{cells[4]}")
+    return found
+
+
+_ROWS_STATUS = {4: "there is no mysql client", 5: "the database server refuses root", 6: "there is no such schema", 7: "a table could not be read"}
+
+
+def _rows(move: Mapping[str, Any], hosts: Hosts) -> RowsComparison:
+    places: Sequence[tuple[str, str]] = [
+        (move["source"]["address"], move["source"]["database"]["name"]),
+        (move["destination"]["receiver_address"], move["destination"]["database"]["name"]),
+    ]
+
+    def one(place: tuple[str, str]) -> Rows:
+        status, text = hosts.run(place[0], ROWS_SCRIPT, place[1])
+        if status:
+            raise HostError("partial", f"{place[0]}: schema {place[1]}: {_ROWS_STATUS.get(status, f'exit status {status}')}")
+        try:
+            return parse_rows(text)
+        except ValueError as error:
+            raise HostError("partial", f"{place[0]}: schema {place[1]}: {error}") from error
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        ours, theirs = pool.map(one, places)
+    return contents.compare_rows(ours, theirs)

@@ -1,0 +1,124 @@
+"""The journal of moves: what was begun, done, failed and taken back, and what follows from it.  Pure but for `write` and `read`.
+
+In: the journal's rows of one move, in order.  Out: the state of each of its steps and what is to be done next.  A row is written before
+and after each step and never changed, so that the next run after a `kill -9` knows where the last one stood:
+
+    waiting ──started──▶ started ──done──▶ done          undo-started ──undone──▶ waiting (and every later step with it)
+                            └────failed──▶ failed        undo-started ──undo-failed──▶ undo-failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inventory import catalogue, model
+
+EVENTS = ("started", "done", "failed", "undo-started", "undone", "undo-failed")
+
+
+@dataclass
+class MoveState:
+    """`steps`: step → waiting, started, done, failed, undoing or undo-failed, in order; `begun`: whether anything was ever done."""
+
+    steps: dict[str, str]
+    attempts: dict[str, int] = field(default_factory=dict)
+    begun: bool = False
+    rolled_back: bool = False
+    error: str = ""
+    last: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """One word for a table."""
+        values = set(self.steps.values())
+        if values == {"done"}:
+            return "done"
+        if values == {"waiting"}:
+            return "rolled back" if self.rolled_back else "failed" if self.error else "waiting"
+        return "taking back" if values & {"undoing", "undo-failed"} else "failed" if "failed" in values else "under way"
+
+    @property
+    def undo_first(self) -> list[str]:
+        """Steps whose undo was begun and did not end: they come before anything else, the last one first."""
+        return [step for step in reversed(self.steps) if self.steps[step] in {"undoing", "undo-failed"}]
+
+    @property
+    def touched(self) -> list[str]:
+        """Steps that may have left something, the last one first: what a rollback takes back."""
+        return [step for step in reversed(self.steps) if self.steps[step] != "waiting"]
+
+    @property
+    def next(self) -> str | None:
+        """The step to begin with, None when all are done.
+
+        A comparison that was cut off visited the destination's pages, and an application may write when it is visited: it begins
+        again with a fresh copy.
+        """
+        for step, value in self.steps.items():
+            if value != "done":
+                return "sync" if step == "verify" and value != "waiting" and "sync" in self.steps else step
+        return None
+
+
+def state(steps: Sequence[str], rows: Iterable[model.Journal]) -> MoveState:
+    """What a move's rows amount to."""
+    now = MoveState(dict.fromkeys(steps, "waiting"))
+    for row in rows:
+        now.last = row.at
+        if row.step not in now.steps:
+            if row.event == "undone" and row.step == "rollback":
+                now.rolled_back = True
+            continue
+        now.begun = True
+        if row.event == "started":
+            now.attempts[row.step] = now.attempts.get(row.step, 0) + 1
+            now.rolled_back, now.error = False, ""
+        elif row.event in {"failed", "undo-failed"}:
+            now.error = str(row.detail.get("error", ""))
+        _apply(now.steps, row.step, row.event)
+    return now
+
+
+def _apply(steps: dict[str, str], step: str, event: str) -> None:
+    names = list(steps)
+    if event == "undone":
+        for name in names[names.index(step) :]:
+            steps[name] = "waiting"
+        return
+    steps[step] = {"started": "started", "done": "done", "failed": "failed", "undo-started": "undoing", "undo-failed": "undo-failed"}[event]
+    if event == "started":  # what came later was built on the step that begins again
+        for name in names[names.index(step) + 1 :]:
+            steps[name] = "waiting"
+
+
+def read(session: Session, plan: Mapping[str, Any]) -> dict[str, MoveState]:
+    """All moves of a plan: id → state."""
+    rows: dict[str, list[model.Journal]] = {}
+    for row in session.scalars(select(model.Journal).where(model.Journal.plan_id == plan["id"]).order_by(model.Journal.id)):
+        rows.setdefault(row.move, []).append(row)
+    return {move["id"]: state(move["steps"], rows.get(move["id"], ())) for move in plan["moves"]}
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Appends to the journal of one plan, each line in a transaction of its own."""
+
+    book: catalogue.Catalogue
+    plan: str
+    run: str
+    clock: Callable[[], datetime] = catalogue.now
+
+    def write(self, move: str, step: str, event: str, attempt: int = 1, **detail: Any) -> None:
+        """One line; it is on disk when this returns."""
+        with self.book.session() as session:
+            session.add(
+                model.Journal(
+                    plan_id=self.plan, move=move, step=step, event=event, at=self.clock(), attempt=attempt, run=self.run, detail=detail
+                )
+            )

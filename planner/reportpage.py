@@ -1,0 +1,114 @@
+"""The report's page: Jinja2 with autoescape over `templates/reports/`, and the filters that its templates use.  Pure.
+
+In: what the templates show, the time, a language.  Out: HTML.  Observed text is hostile: each value becomes visible text (control and
+bidirectional characters as `⟨U+202E⟩`) and is then escaped, without the templates having to ask for it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from planner import i18n, policy, shipped
+from planner.reportwords import Words
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_LONGEST = 1000
+
+
+def visible(text: str) -> str:
+    """Text in which nothing hides: control, format and unassigned characters are written out, a newline as ⏎."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("⏎" if c == "\n" else f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+def _finalize(value: Any) -> Any:
+    """Every value that a template prints comes through here, before it is escaped."""
+    if isinstance(value, Markup):
+        return value
+    text = "" if value is None else str(value)
+    return visible(text if len(text) <= _LONGEST else text[:_LONGEST] + "…")
+
+
+def breakable(text: str) -> Markup:
+    """A name or path that may be broken where a reader would break it: after dots and slashes."""
+    parts = re.split(r"(?<=[./?&=_-])(?=\w)", visible(str(text)[:_LONGEST]))
+    return Markup("<wbr>").join(parts)
+
+
+def moment(at: datetime | None) -> str:
+    """Date and time to the minute; the page names the zone once."""
+    return at.strftime("%Y-%m-%d %H:%M") if at else "–"
+
+
+def clock(at: datetime | None) -> str:
+    """The time of day, to the second."""
+    return at.strftime("%H:%M:%S") if at else "–"
+
+
+def zone(at: datetime) -> str:
+    """`UTC`, or `UTC+08:00`."""
+    offset = at.strftime("%z")
+    return "UTC" if offset in {"", "+0000"} else f"UTC{offset[:3]}:{offset[3:5]}"
+
+
+def number(value: float) -> str:
+    """Thin spaces between thousands; no letter that a language reads otherwise."""
+    return f"{value:,.10g}".replace(",", "\u202f")
+
+
+def segments(counts: Mapping[str, int], order: tuple[str, ...]) -> list[tuple[str, int, float, float]]:
+    """A stacked bar: (code, count, start, width) in percent, known codes in their order, then the others."""
+    codes = [code for code in order if counts.get(code)] + sorted(code for code in counts if code not in order and counts[code])
+    total = sum(counts[code] for code in codes) or 1
+    found, start = [], 0.0
+    for code in codes:
+        width = 100 * counts[code] / total
+        found.append((code, counts[code], round(start, 2), round(width, 2)))
+        start += width
+    return found
+
+
+def span(run: Any, step: Any) -> tuple[float, float]:
+    """A step's bar on its run's time axis: (start, width) in percent, never too thin to be seen."""
+    total = max(run.seconds, 1.0)
+    start = 100 * (step.started - run.started).total_seconds() / total
+    end = 100 * ((step.ended or step.started) - run.started).total_seconds() / total
+    start = max(0.0, min(start, 98.5))
+    return round(start, 2), round(max(1.5, min(end, 100.0) - start), 2)
+
+
+def environment(language: str, zone_: tzinfo | None = None) -> Environment:
+    """Jinja for reports; a name that is not there is an error, never a gap."""
+    translations = i18n.translator(language)
+    words = Words(translations, zone_)
+    env = Environment(
+        loader=FileSystemLoader(shipped.folder("templates") / "reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do", "jinja2.ext.loopcontrols"],
+    )
+    env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    env.filters |= {
+        "word": words.word, "advice": words, "difference": words.difference, "fact": words.fact, "group": words.group,
+        "sentence": words.sentence, "breakable": breakable, "duration": words.duration, "moment": moment, "clock": clock, "number": number,
+        "size": lambda value: policy.show("bytes", value), "visible": visible,
+    }  # fmt: skip
+    env.globals |= {"segments": segments, "span": span, "fact_value": words.value, "zone": zone}
+    return env
+
+
+def page(content: Mapping[str, Any], at: datetime, language: str) -> str:
+    """The whole page.  The last look goes over all of it: only a newline may be unprintable, whatever a template did."""
+    text = environment(language, at.tzinfo).get_template("report.html.j2").render(**content, language=language, at=at)
+    return "\n".join(map(visible, text.split("\n")))

@@ -1,0 +1,174 @@
+"""lab.toml is checked before anything is started, and lab/truth.yml says what the seeds do.  Needs no root and starts nothing."""
+
+import csv
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+LAB = Path(__file__).parents[2] / "lab"
+GOOD = """
+[lab]
+name = "campus"
+bridge = "198.51.100.1/24"
+domain = "campus.test"
+dns = "198.51.100.53"
+[host.one]
+image = "lamp"
+ip = "198.51.100.11"
+seed = "one.sh"
+mem = "2G"
+disk = "512M"
+repo = "extra"
+[host.two]
+image = "base-bookworm"
+ip = "198.51.100.12"
+autostart = false
+[image.lamp]
+parent = "base-bullseye"
+packages = "apache2  php"
+[repo.extra]
+parent = "base-bookworm"
+sets = ["nginx rsync", "haproxy"]
+"""
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """The lab's package: not installed, it stands beside its command."""
+    sys.path.insert(0, str(LAB))
+    try:
+        yield importlib.import_module("campuslab.configuration")
+    finally:
+        sys.path.remove(str(LAB))
+
+
+@pytest.fixture
+def read(lab, tmp_path):
+    def of(text):
+        (tmp_path / "seeds").mkdir()
+        (tmp_path / "seeds/one.sh").write_text("true\n")
+        (tmp_path / "lab.toml").write_text(text)
+        return lab.read(tmp_path / "lab.toml")
+
+    return of
+
+
+def test_good_file(read):
+    configuration = read(GOOD)
+    assert list(configuration.hosts) == ["one", "two"]
+    one, two = configuration.hosts.values()
+    assert (one.ip, one.image, one.mem, one.disk, one.repo, one.autostart) == ("198.51.100.11", "lamp", "2G", "512M", "extra", True)
+    assert (two.disk, two.autostart, two.seed) == ("4G", False, "")
+    assert configuration.images["lamp"].packages == ("apache2", "php")
+    assert configuration.repositories["extra"].sets == ("nginx rsync", "haproxy")
+    assert (configuration.base("lamp"), configuration.base("base-bookworm")) == ("base-bullseye", "base-bookworm")
+    assert str(configuration.bridge) == "198.51.100.1/24"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('mem = "2G"', 'memory = "2G"', "lab.toml:11: unknown key memory in [host.one]; did you mean mem?"),
+        ("autostart = false", "autosart = false", "lab.toml:17: unknown key autosart in [host.two]; did you mean autostart?"),
+        ("[image.lamp]", "[images.lamp]", "unknown table [images]; did you mean image?"),
+        ('domain = "campus.test"\n', "", "lab.toml:2: [lab] has no domain"),
+        ('ip = "198.51.100.12"', "", "lab.toml:14: [host.two] has no ip"),
+        ("autostart = false", 'autostart = "no"', "lab.toml:17: autostart in [host.two] must be a bool"),
+        ('sets = ["nginx rsync", "haproxy"]', "sets = [1]", "sets in [repo.extra] must hold strings only"),
+        ('image = "lamp"', 'image = "lamb"', "lab.toml:8: image lamb of one is neither base-SUITE nor declared as [image.lamb]"),
+        ('ip = "198.51.100.12"', 'ip = "198.51.100.11"', "lab.toml:16: ip 198.51.100.11 of two is given to 2 hosts"),
+        ('ip = "198.51.100.12"', 'ip = "198.51.100.1"', "must lie in 198.51.100.0/24 and differ from the bridge's"),
+        ('ip = "198.51.100.12"', 'ip = "10.0.0.1"', "must lie in 198.51.100.0/24"),
+        ('ip = "198.51.100.12"', 'ip = "198.51.100"', "is not an IPv4 address"),
+        ('repo = "extra"', 'repo = "other"', "repo other of one is not declared as [repo.other]"),
+        ('seed = "one.sh"', 'seed = "gone.sh"', "seed gone.sh of one is not in"),
+        ('mem = "2G"', 'mem = "2 GB"', "mem '2 GB' of one: write it as 2G"),
+        ('parent = "base-bullseye"', 'parent = "bullseye"', "lab.toml:19: parent 'bullseye' of lamp must be base-SUITE"),
+        ("[host.two]", "[host.a-name-too-long]", "at most 13 small letters"),
+        ("[host.two]", "[host.two", "not TOML: "),
+        ('name = "campus"', 'name = "../etc"', "letters, digits, dot, dash and underscore only"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(read, lab, old, new, said):
+    assert old in GOOD
+    with pytest.raises(lab.WrongUse) as caught:
+        read(GOOD.replace(old, new))
+    assert said in str(caught.value)
+    assert caught.value.code == 2
+
+
+def test_all_mistakes_are_named_at_once(read, lab):
+    with pytest.raises(lab.WrongUse) as caught:
+        read(GOOD.replace('"2G"', '"2"').replace('image = "lamp"', 'image = "lamb"'))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_no_file(lab, tmp_path):
+    with pytest.raises(lab.WrongUse, match="No such file"):
+        lab.read(tmp_path / "lab.toml")
+
+
+def command(*words):
+    return subprocess.run([sys.executable, LAB / "lab", *words], capture_output=True, text=True, check=False)
+
+
+def test_help_needs_neither_root_nor_lab(lab):
+    shown = command("--help")
+    assert shown.returncode == 0
+    for word in importlib.import_module("campuslab.commands").COMMANDS:
+        assert f"\n    {word}" in shown.stdout
+        assert command(word, "--help").stdout.startswith(f"usage: lab {word} ")
+    assert command("frobnicate").returncode == 2
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return yaml.safe_load((LAB / "truth.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def declared(lab):
+    return lab.read(LAB / "lab.toml")
+
+
+def test_the_labs_own_file_is_good_and_truth_names_its_hosts(declared, truth):
+    by_role = {}
+    for name, host in declared.hosts.items():
+        by_role.setdefault(host.role, {})[name] = host.ip
+    assert {name: host["address"] for name, host in truth["hosts"].items()} == by_role["source"]
+    assert {name: fault["address"] for name, fault in truth["faults"].items()} == by_role["fault"]
+    assert truth["bare"] == list(by_role["destination"])
+    assert {truth["name_server"]["host"]: truth["name_server"]["address"]} == by_role["dns"]
+    assert not [name for name in truth["faults"] if declared.hosts[name].autostart]
+
+
+def test_truth_is_what_the_seeds_write(declared, truth):
+    for name, host in truth["hosts"].items():
+        seed = (LAB / "seeds" / declared.hosts[name].seed).read_text().replace("$DOMAIN", truth["domain"]).replace('\\"', '"')
+        sites = [*host["sites"], *host["not_sites"]]
+        words = [value for site in sites for value in (site.get("names") or [site["name"]])]
+        words += [site["docroot"] for site in sites if site.get("docroot")] + host["never_shown"]
+        words += [entry[key] for entry in host["cron"] for key in ("file", "command")]
+        words += [log for site in sites for log in site.get("access_logs", [])]
+        words += [site["database"][key] for site in host["sites"] if site["database"] for key in ("name",)]
+        packaged = {"default-ssl"}  # comes with Debian's package
+        assert not [word for word in words if word not in seed and word not in packaged], name
+        assert seed.count("-Secret-") == sum(seed.count(secret) for secret in host["never_shown"]), "a secret that truth.yml does not name"
+        assert ("rm -f /usr/bin/python3*" in seed) is not host["python"]
+
+
+def test_truth_knows_what_is_declared(truth):
+    units = yaml.safe_load((LAB / "register/units.yml").read_text())
+    names = {site["domain"] for site in units["sites"]}
+    with (LAB / "register/sites.csv").open(encoding="utf-8") as file:
+        names |= {row["域名"] for row in csv.DictReader(file)}
+    sites = [site for host in truth["hosts"].values() for site in host["sites"]]
+    assert {site["names"][0] for site in sites if site["declared"]} | {entry["name"] for entry in truth["missing"]} == names
+    assert not names & {site["names"][0] for site in sites if not site["declared"]}
+    zone = (LAB / "seeds/dns.sh").read_text()
+    for site in sites:
+        assert site["dns"] == (f"\n{site['names'][0].removesuffix('.' + truth['domain'])} A " in zone)
