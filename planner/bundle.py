@@ -109,6 +109,7 @@ def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
 
 
 CONFIGURATION = """\
+# Connections are shared under a name of this workspace's own: another workspace may know another machine at the same address.
 [defaults]
 inventory = inventory/hosts.json
 roles_path = roles
@@ -119,6 +120,7 @@ nocows = True
 
 [ssh_connection]
 pipelining = True
+control_path = %(directory)s/{workspace}-%%C
 """
 
 
@@ -143,7 +145,9 @@ def write(plan: Mapping[str, Any], folder: Path, access: Access) -> str:
 def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
     """The bundle's own files but for the roles: path → text.  Pure but for reading the templates."""
     jinja = environment()
-    out = {"ansible.cfg": CONFIGURATION, "inventory/hosts.json": _dump(inventory(plan, access)), "README.md": _readme(plan)}
+    workspace = hashlib.sha256(access.known_hosts.encode()).hexdigest()[:8]
+    configuration = CONFIGURATION.replace("{workspace}", workspace)
+    out = {"ansible.cfg": configuration, "inventory/hosts.json": _dump(inventory(plan, access)), "README.md": _readme(plan)}
     for move in plan["moves"]:
         base = f"moves/{move['id']}"
         source = {**move["source"], "user": access.user, "port": access.port, "host_keys": list(access.keys.get(move["source"]["address"], ()))}

@@ -42,10 +42,10 @@ Say = Callable[[str, str, str], None]
 
 @dataclass
 class Outcome:
-    """How a playbook ended: `changed` counts tasks, `trouble` holds the failed tasks' words."""
+    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words."""
 
     ok: bool
-    changed: int = 0
+    changes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     trouble: list[str] = field(default_factory=list)
     cancelled: bool = False
@@ -112,7 +112,7 @@ def playbook(folder: Path, name: str, artifacts: Path, say: Callable[[str], None
                 "ANSIBLE_NOCOLOR": "True",
                 "LC_ALL": "C.UTF-8",
             },
-            cmdline="--check" if check else None,
+            cmdline="--check --tags destination" if check else None,
             event_handler=handler,
             cancel_callback=stop.now.is_set,
             suppress_env_files=True,
@@ -143,7 +143,7 @@ def _take(event: Mapping[str, Any], outcome: Outcome, say: Callable[[str], None]
     if kind == "playbook_on_task_start":
         say(str(data.get("name") or data.get("task") or ""))
     elif kind == "runner_on_ok" and result.get("changed"):
-        outcome.changed += 1
+        outcome.changes.append(f"{data.get('host')}: {data.get('task')}")
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         outcome.trouble.append(f"{data.get('host')}: {data.get('task')}: {_words(result)}")
 
@@ -278,7 +278,7 @@ class Carrier:
         outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop)
         if not outcome.ok:
             raise RunError("; ".join(outcome.trouble)[:4000])
-        return {"seconds": round(outcome.seconds, 1), "changed": outcome.changed}
+        return {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
 
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")

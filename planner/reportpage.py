@@ -43,6 +43,12 @@ def breakable(text: str) -> Markup:
     return Markup("<wbr>").join(parts)
 
 
+def entry(text: str) -> str:
+    """A file as comparisons write it (`f <sha256> <size>`), for people; all else as it stands."""
+    match = re.fullmatch(r"f ([0-9a-f]{64}) (\d+)", text)
+    return f"{policy.show('bytes', int(match[2]))}, sha256 {match[1][:16]}…" if match else text
+
+
 def moment(at: datetime | None) -> str:
     """Date and time to the minute; the page names the zone once."""
     return at.strftime("%Y-%m-%d %H:%M") if at else "–"
@@ -96,13 +102,14 @@ def environment(language: str, zone_: tzinfo | None = None) -> Environment:
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n", "jinja2.ext.do", "jinja2.ext.loopcontrols"],
+        extensions=["jinja2.ext.i18n"],
     )
     env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     env.filters |= {
         "word": words.word, "advice": words, "difference": words.difference, "fact": words.fact, "group": words.group,
-        "sentence": words.sentence, "breakable": breakable, "duration": words.duration, "moment": moment, "clock": clock, "number": number,
-        "size": lambda value: policy.show("bytes", value), "visible": visible,
+        "sentence": words.sentence, "breakable": breakable, "entry": entry, "duration": words.duration,
+        "moment": moment, "clock": clock, "number": number,
+        "size": lambda value: policy.show("bytes", value),
     }  # fmt: skip
     env.globals |= {"segments": segments, "span": span, "fact_value": words.value, "zone": zone}
     return env

@@ -276,8 +276,8 @@ def drift(plan_id: Named = "", moves: Chosen = None, as_json: Annotated[bool, Js
     with _Live() as live, stop.listening(note):
         artifacts = space.root / "runs" / f"drift-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
         found = execution.drift(document, folder, done, artifacts, live.step, stop)
-    rows = [{"move": name, "would_change": o.changed, "trouble": "; ".join(o.trouble)} for name, o in found.items()]
+    rows = [{"move": name, "would_change": o.changes, "trouble": "; ".join(o.trouble)} for name, o in found.items()]
     table(rows, ["move", "would_change", "trouble"], as_json=as_json, empty="no move is done yet")
-    if any(outcome.changed or not outcome.ok for outcome in found.values()):
+    if any(outcome.changes or not outcome.ok for outcome in found.values()):
         raise typer.Exit(DifferenceFound.exit_code)
 

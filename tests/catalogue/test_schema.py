@@ -90,7 +90,7 @@ def test_a_newer_catalogue_is_refused(url):
 
 def test_foreign_keys_hold_from_the_first_session_on(url):
     book = open_catalogue(url)
-    with pytest.raises(CatalogueError, match="(?i)foreign key"), book.session() as session:
+    with pytest.raises(CatalogueError, match=r"(?i)foreign key"), book.session() as session:
         session.add(model.Host(name="h", address="192.0.2.1", unit_code="nobody"))
     book.close()
 
