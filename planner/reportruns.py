@@ -190,9 +190,9 @@ def _runs(lines: Iterable[_Line]) -> tuple[Run, ...]:
     found = []
     for run, own in steps.items():
         own.sort(key=lambda step: step.started)
-        begin = own[0].started
-        end = max(step.ended or step.started for step in own)
-        found.append(Run(run, begin, (end - begin).total_seconds(), tuple(own)))
+        first = own[0].started
+        last = max(step.ended or step.started for step in own)
+        found.append(Run(run, first, (last - first).total_seconds(), tuple(own)))
     return tuple(sorted(found, key=lambda run: (run.started, run.id)))
 
 

@@ -100,6 +100,14 @@ class Platforms(_Strict):
     dns: Dns | None = None
     waves: Waves = Waves()
 
+    @property
+    def machines(self) -> tuple[Node, ...]:
+        """Every machine of the platforms, once."""
+        found: dict[str, Node] = {node.address: node for node in self.virtual_hosts}
+        for cluster in self.site_clusters:
+            found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
+        return tuple(found.values())
+
 
 class Workspace:
     """An opened workspace."""

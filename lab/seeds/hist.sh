@@ -71,6 +71,7 @@ for ($i = 1; $i <= 33; $i++) {
     'post_name' => "lecture-$i",
     'post_content' => str_repeat("Notes of lecture $i. 历史学院 ", 100) . '<a href="' . $urls[$i % 3] . '">file</a>',
     'post_status' => 'publish',
+    'post_date' => gmdate('Y-m-d H:i:s', time() - 60 * (40 - $i)), // one a minute: of posts of one second, the order on a page is chance
   ]);
 }
 X

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import carry, decide, doctor, look, start, verify
+from planner.cli import carry, decide, doctor, look, report, start, verify
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -30,6 +30,7 @@ The order of work:
   planner status               where each move stands
   planner verify SITE --at A   a site at its source and elsewhere: are they equal?
   planner rollback MOVE        take a move back, from whatever step it is at
+  planner report               all of it as one HTML page
   planner drift                what a second set-up would change: nothing
 
 Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
@@ -42,6 +43,7 @@ look.add(app)
 decide.add(app)
 carry.add(app)
 verify.add(app)
+report.add(app)
 
 
 def main() -> None:

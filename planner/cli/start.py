@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from inventory import catalogue, model, reconcile, register, ssh
 from inventory.errors import HostError, InputError
@@ -121,17 +122,18 @@ def hosts_trust(
         bool, typer.Option("--replace", help="Also replace keys trusted before: only when you know why they changed.")
     ] = False,
 ) -> None:
-    """Record host keys after you have compared their fingerprints.  A changed key stops every visit until it is replaced here."""
+    """Record keys of hosts and platforms after you have compared their fingerprints.  A changed key stops every visit until it is replaced here."""
     space = workspace.find()
     book = space.open_catalogue()
     given = _read_known_hosts(known_hosts) if known_hosts else {}
     with book.session() as session:
         have = set(session.scalars(select(model.HostKey.address)))
+        known = {host.address: host.name for host in session.scalars(select(model.Host).order_by(model.Host.name))}
+        known |= {node.address: node.name for node in space.platforms.machines if node.address not in known}
         if hosts:
-            chosen = [catalogue.host_by_name(session, name) for name in hosts]
+            pairs = [_machine(session, space, name) for name in hosts]
         else:
-            chosen = [h for h in session.scalars(select(model.Host).order_by(model.Host.name)) if h.address not in have]
-        pairs = [(host.name, host.address) for host in chosen]
+            pairs = [(name, address) for address, name in known.items() if address not in have]
     failed = 0
     for name, address in pairs:
         if address in have and not replace:
@@ -154,6 +156,15 @@ def hosts_trust(
         _trust(book, address, space.configuration.ssh.port, keys)
     if failed:
         raise typer.Exit(HostError.exit_code)
+
+
+def _machine(session: Session, space: workspace.Workspace, name: str) -> tuple[str, str]:
+    """Name and address of a host of the catalogue or a machine of the platforms.  Raises NotFound."""
+    for node in space.platforms.machines:
+        if name in (node.name, node.address):
+            return node.name, node.address
+    host = catalogue.host_by_name(session, name)
+    return host.name, host.address
 
 
 def _trust(book: catalogue.Catalogue, address: str, port: int, keys: list[ssh.OfferedKey]) -> None:
