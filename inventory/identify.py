@@ -72,7 +72,7 @@ def _site_name(host: str, vhost: Seen, observations: Sequence[Seen]) -> str:
     content = next((item for item in observations if item.kind == "content" and item.data.get("docroot") == docroot), None)
     # a distribution's own default page is not a site; a default vhost that holds more than that is
     if docroot and content is not None and (content.data.get("files") or 0) > 2:
-        return f"{host}:{docroot}" if _plain(str(docroot)) else f"{host}:default"
+        return f"{host}:{docroot}" if _plain(str(docroot)) and len(str(docroot)) <= 500 else f"{host}:default"
     return ""
 
 

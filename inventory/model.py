@@ -14,6 +14,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TIMESTAMP
 
 
+def _name(length: int = 255) -> String:
+    # PostgreSQL would sort by the database's language, SQLite sorts by bytes: lists, and the plan, must not depend on the engine
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 class Base(DeclarativeBase):
     """Declarative base; JSON for dictionaries and lists, time zones kept where the engine can."""
 
@@ -24,7 +29,7 @@ class Unit(Base):
     """A school, department or other unit: accountable for its sites."""
 
     __tablename__ = "unit"
-    code: Mapped[str] = mapped_column(String(64), primary_key=True)
+    code: Mapped[str] = mapped_column(_name(64), primary_key=True)
     name_en: Mapped[str] = mapped_column(String(255), default="")
     name_zh: Mapped[str] = mapped_column(String(255), default="")
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -49,7 +54,7 @@ class Host(Base):
 
     __tablename__ = "host"
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), unique=True)
+    name: Mapped[str] = mapped_column(_name(), unique=True)
     address: Mapped[str] = mapped_column(String(64), unique=True)
     unit_code: Mapped[str | None] = mapped_column(ForeignKey("unit.code"))
     outcome: Mapped[str] = mapped_column(String(32), default="not visited")
@@ -109,7 +114,7 @@ class Workload(Base):
 
     __tablename__ = "workload"
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), unique=True)
+    name: Mapped[str] = mapped_column(_name(600), unique=True)  # NAME, NAME@HOST or HOST:DOCROOT
     kind: Mapped[str] = mapped_column(String(16), default="site")
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
     unit_code: Mapped[str | None] = mapped_column(ForeignKey("unit.code"))
@@ -128,7 +133,7 @@ class Verdict(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     workload_id: Mapped[int] = mapped_column(ForeignKey("workload.id", ondelete="CASCADE"), unique=True)
     recommendation: Mapped[str] = mapped_column(String(32))
-    strength: Mapped[str] = mapped_column(String(16))
+    strength: Mapped[str] = mapped_column(String(32))
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     rules_hash: Mapped[str] = mapped_column(String(64))
     facts_hash: Mapped[str] = mapped_column(String(64))
@@ -151,7 +156,7 @@ class Journal(Base):
     __tablename__ = "journal"
     id: Mapped[int] = mapped_column(primary_key=True)
     plan_id: Mapped[str] = mapped_column(String(64), index=True)
-    move: Mapped[str] = mapped_column(String(64), index=True)
+    move: Mapped[str] = mapped_column(String(255), index=True)
     step: Mapped[str] = mapped_column(String(32))
     event: Mapped[str] = mapped_column(String(16))  # started | done | failed | undo-started | undone | undo-failed
     at: Mapped[datetime]
@@ -166,7 +171,7 @@ class Comparison(Base):
     __tablename__ = "comparison"
     id: Mapped[int] = mapped_column(primary_key=True)
     plan_id: Mapped[str] = mapped_column(String(64), index=True)
-    move: Mapped[str] = mapped_column(String(64), index=True)
+    move: Mapped[str] = mapped_column(String(255), index=True)
     at: Mapped[datetime]
     verdict: Mapped[str] = mapped_column(String(16))
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)

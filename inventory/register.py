@@ -109,10 +109,25 @@ def _read_yaml(document: yamlfile.Document) -> Sheet:
     return sheet
 
 
+LONGEST = {"code": 64, "name": 255, "unit": 64}
+"""Characters that the catalogue keeps of a cell."""
+
+
+def _too_long(**cells: Any) -> str:
+    for column, value in cells.items():
+        for text in value.values() if isinstance(value, dict) else (value,):
+            if text is not None and len(str(text)) > LONGEST[column]:
+                return f"{column}: longer than {LONGEST[column]} characters: {str(text)[:30]!r}…"
+    return ""
+
+
 def _take_unit(sheet: Sheet, item: Mapping[str, Any], where: str) -> None:
     code = str(item.get("code") or "").strip()
     if not code:
         sheet.rejected.append(f"{where}: a unit needs a code")
+        return
+    if problem := _too_long(code=code, name=item.get("name")):
+        sheet.rejected.append(f"{where}: {problem}")
         return
     if code in sheet.units:
         sheet.rejected.append(f"{where}: the unit {code!r} stands twice")
@@ -129,6 +144,9 @@ def _take_unit(sheet: Sheet, item: Mapping[str, Any], where: str) -> None:
 
 
 def _take_row(sheet: Sheet, kind: str, item: Mapping[str, Any], where: str) -> None:
+    if problem := _too_long(name=item.get("name")):
+        sheet.rejected.append(f"{where}: {problem}")
+        return
     field_name = "domain" if kind == "site" else "address"
     key = str(item.get(field_name) or "").strip().lower().rstrip(".")
     if kind == "site" and not valid_name(key):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import logging
 import os
 import socket
 import time
@@ -17,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+
+# what goes wrong with a host is its outcome; paramiko's own lines about it would only stand in the way
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
 
 OUTCOMES = {
     "ok": "visited, all sections read",

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The main job for real, on the lab: register → trust → discover → sites → verdicts → plan → verification.
-# Installs what it needs (apt: python3-venv, lab tools; pip: into .venv), builds the lab's images, leaves lab and workspace for you.
+# The main job for real, on the lab: from the units' sheets to four moved sites, proved equal, one of them taken back.
+# Installs what it needs (apt: python3-venv, dig, lab tools; pip: into .venv), builds the lab's images, leaves lab and workspace for you.
+# usage: sh lab/demo.sh [WORKSPACE]
 set -eu
 cd "$(dirname "$0")/.."
 ROOT=$(pwd)
@@ -10,25 +11,62 @@ if test "$(id -u)" != 0; then
   echo "  python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest      (the unit tests)" >&2
   exit 2
 fi
-say "set-up"; sh tests/setup.sh
-say "the lab: a name server, three departments' machines"; python3 lab/lab up
-WORK=${1:-$ROOT/demo-workspace}; rm -rf "$WORK"
-P="python3 lab/lab ctl -- $ROOT/.venv/bin/planner"
-.venv/bin/planner init "$WORK"
-printf 'ssh: {user: ops, key_files: [%s], agent: false}\nscope: {allow: [198.51.100.0/24]}\n' "$(python3 lab/lab key)" > "$WORK/planner.yml"
-cp lab/platforms.yml "$WORK/inventory/"
-cd "$WORK"; P="python3 $ROOT/lab/lab ctl -- $ROOT/.venv/bin/planner"
-say "planner register import: what the units declare"; $P register import "$ROOT"/lab/register/units.yml "$ROOT"/lab/register/servers.csv "$ROOT"/lab/register/sites.csv
-say "planner hosts trust: their host keys"; $P hosts trust --known-hosts "$(python3 "$ROOT/lab/lab" known-hosts)"
-say "planner discover: one SSH visit each, nothing is changed there"; $P discover
-say "planner sites: declared, hidden, missing"; $P sites
-say "planner assess: a verdict for each"; $P assess
-say "planner explain: why"; $P explain www.hist.campus.test
-say "planner show --evidence: from a value to the raw line"; $P show events.phys.campus.test --evidence | sed -n '1,12p'
-say "planner plan: destinations and waves"; $P plan
-say "planner verify: the static site against its own address (equal), then against another host (different, exit code 9)"
-$P verify www.phys.campus.test --at 198.51.100.12 --pages 200
-$P verify www.phys.campus.test --at 198.51.100.11 --pages 5 || echo "exit code $?"
+LAB="python3 $ROOT/lab/lab"
+WORK=${1:-$ROOT/demo-workspace}
+planner() { (cd "$WORK" && $LAB ctl -- "$ROOT/.venv/bin/planner" "$@"); }
+ask() { $LAB ctl -- "$@"; }
+
+say "set-up: packages, then a lab of eight Debian hosts"
+sh tests/setup.sh
+$LAB up ns1 hist phys odd vh1 front node1 node2
+rm -rf "$WORK"; .venv/bin/planner init "$WORK"
+printf 'ssh: {user: ops, key_files: [%s], agent: false}\nscope: {allow: [198.51.100.0/24]}\n' "$($LAB key)" > "$WORK/planner.yml"
+sed "s#key_file: tsig.key#key_file: $($LAB tsig)#" lab/platforms.yml > "$WORK/inventory/platforms.yml"
+
+say "planner register import: what the units declare"
+planner register import "$ROOT/lab/register/units.yml" "$ROOT/lab/register/servers.csv" "$ROOT/lab/register/sites.csv"
+say "planner hosts trust: the machines' host keys"
+planner hosts trust --known-hosts "$($LAB known-hosts)"
+say "planner discover: one SSH visit each, nothing is changed there"
+planner discover
+say "planner sites: declared, hidden, missing"
+planner sites
+say "planner assess, explain: a verdict for each, and why"
+planner assess
+planner explain www.hist.campus.test --placement virtual-host
+say "planner plan, generate: destinations and waves, then Ansible playbooks"
+planner plan
+planner generate
+
+say "planner run: four moves, while visitors and an editor are at work"
+$LAB ctl -- "$ROOT/.venv/bin/python" "$ROOT/lab/visitors.py" "$WORK/runs/visitors.log" &
+planner run --yes
+sleep 1; pkill -TERM -f "$WORK/runs/visitors.log"; wait
+python3 lab/visitors.py --summary "$WORK/runs/visitors.log"
+
+say "as a visitor sees it, through the center's name server"
+for name in www.hist www.phys events.phys odd; do
+  printf '%-24s %-16s %s\n' "$name.campus.test" "$(ask dig +short "$name.campus.test")" \
+    "$(ask curl -s "http://$name.campus.test/" | tr '\n' ' ' | sed 's/.*<title>\(.*\)<\/title>.*/\1/')"
+done
+ask curl -s http://www.hist.campus.test/ | grep -o 'href="http://www.hist.campus.test/[0-9]*/[0-9]*/lecture-[0-9]*/"' | head -n 1
+say "one node of the cluster loses its power; visitors do not see it"
+$LAB kill node1
+for n in 1 2 3 4 5 6; do ask curl -s -o /dev/null -w '%{http_code} ' "http://www.phys.campus.test/notes/$n.html"; done; echo
+$LAB start node1
+
+say "a second run, and what setting up the destinations again would change: nothing"
+planner run --yes
+planner drift
+say "planner rollback: one move taken back, with what was written since"
+planner rollback events.phys.campus.test --yes
+printf 'events.phys.campus.test  %s\n' "$(ask dig +short events.phys.campus.test)"
+say "and proved: the old address is the only one, and it takes entries again"
+ask curl -s -d 'title=after the rollback' http://events.phys.campus.test/ | grep -o 'after the rollback'
+planner status
+planner report
+
 say "done"
-echo "The workspace is $WORK; go on with:  cd $WORK && $ROOT/lab/lab ctl -- $ROOT/.venv/bin/planner --help"
-echo "The lab runs until:                  $ROOT/lab/lab down     (images stay in /var/lib/campus-lab)"
+echo "the report:     $WORK/reports/report.html"
+echo "go on with:     cd $WORK && $ROOT/lab/lab ctl -- $ROOT/.venv/bin/planner --help"
+echo "end the lab by: $ROOT/lab/lab down     (images stay in /var/lib/campus-lab)"

@@ -150,7 +150,12 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
     out = {"ansible.cfg": configuration, "inventory/hosts.json": _dump(inventory(plan, access)), "README.md": _readme(plan)}
     for move in plan["moves"]:
         base = f"moves/{move['id']}"
-        source = {**move["source"], "user": access.user, "port": access.port, "host_keys": list(access.keys.get(move["source"]["address"], ()))}
+        source = {
+            **move["source"],
+            "user": access.user,
+            "port": access.port,
+            "host_keys": list(access.keys.get(move["source"]["address"], ())),
+        }
         carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns")}
         out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
         names = {

@@ -189,7 +189,12 @@ def parse_rows(text: str) -> Rows:
     return found
 
 
-_ROWS_STATUS = {4: "there is no mysql client", 5: "the database server refuses root", 6: "there is no such schema", 7: "a table could not be read"}
+_ROWS_STATUS = {
+    4: "there is no mysql client",
+    5: "the database server refuses root",
+    6: "there is no such schema",
+    7: "a table could not be read",
+}
 
 
 def _rows(move: Mapping[str, Any], hosts: Hosts) -> RowsComparison:

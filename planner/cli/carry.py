@@ -131,7 +131,11 @@ def run(
         carrier = _carrier(space, book, document, live)
         failed: list[str] = []
         if todo:
-            _ask(live, [f"{m['id']}: {m['source']['host']} → {m['destination']['platform']}, from {states[m['id']].next} on" for m in todo], yes)
+            _ask(
+                live,
+                [f"{m['id']}: {m['source']['host']} → {m['destination']['platform']}, from {states[m['id']].next} on" for m in todo],
+                yes,
+            )
             if execution.end_leftovers(carrier.bundle):
                 note("ended a playbook that a killed run had left behind")
         with carrier.stop.listening(note):
@@ -280,4 +284,3 @@ def drift(plan_id: Named = "", moves: Chosen = None, as_json: Annotated[bool, Js
     table(rows, ["move", "would_change", "trouble"], as_json=as_json, empty="no move is done yet")
     if any(outcome.changes or not outcome.ok for outcome in found.values()):
         raise typer.Exit(DifferenceFound.exit_code)
-

@@ -118,9 +118,7 @@ def test_the_tour(tours, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_assess(tours, engine, request):
-    if engine == "postgresql":
-        request.applymarker(pytest.mark.xfail(reason="verdict.strength is VARCHAR(16), 'insufficient facts' has 18 letters", strict=True))
+def test_assess(tours, engine):
     rows = json.loads(planner(tours(engine)[0], "assess", "--json").stdout)
     assert {row["site"] for row in rows} == {"www.hist.x.edu", "b-x.phys.x.edu", "bx.phys.x.edu", "b_y.phys.x.edu", "b.phys.x.edu"}
 
@@ -140,7 +138,6 @@ def test_both_engines_say_the_same(tours):
 
 
 @pytest.mark.postgresql
-@pytest.mark.xfail(reason='PostgreSQL sorts by the database\'s collation, SQLite by bytes: the columns need COLLATE "C"', strict=True)
 @pytest.mark.parametrize("words", ORDERED)
 def test_both_engines_list_in_the_same_order(tours, words):
     one, two = tours("sqlite")[1], tours("postgresql")[1]

@@ -251,8 +251,6 @@ def test_sites_are_identified_from_what_was_stored(book):
 )
 def test_a_site_with_a_very_long_name(request, tmp_path, url):
     """A default vhost is named after its docroot, and a path has up to 4096 bytes."""
-    if url == "postgresql":
-        request.applymarker(pytest.mark.xfail(reason="workload.name is VARCHAR(255): one such path ends a whole discovery", strict=True))
     book = open_catalogue(f"sqlite:///{tmp_path}/c.db" if url == "sqlite" else request.getfixturevalue("server").url())
     add_hosts(book, "h1")
     path = "/srv/" + "d" * 250

@@ -108,7 +108,9 @@ def test_bad_hosts_are_classified_and_stop_nobody(campus, discovered, space):
         "dead=198.51.100.29",
         "stranger=198.51.100.53",
     )
-    campus.planner(space, "hosts", "trust", "locked", "hang", "flood", "mute", "nosudo", "--known-hosts", campus.lab("known-hosts").stdout.strip())
+    campus.planner(
+        space, "hosts", "trust", "locked", "hang", "flood", "mute", "nosudo", "--known-hosts", campus.lab("known-hosts").stdout.strip()
+    )
     hosts = json.loads(campus.planner(space, "discover", "--json").stdout)["hosts"]
     assert {row["host"]: row["outcome"] for row in hosts} == {  # on a failure, `hosts` says each one's detail
         "hist": "ok", "phys": "ok", "odd": "ok", "locked": "auth", "hang": "timeout", "flood": "partial", "mute": "timeout", "nosudo": "partial",

@@ -5,6 +5,7 @@ usage: app-config ACCOUNT DOCROOT SOURCE_DOCROOT SOURCE_FILE SOURCE_SCHEMA SOURC
 PHP is read token by token: comments are skipped, each string literal is seen with the name that it stands under (define, variable,
 array key, property, argument of a connect function).  Nothing is replaced by its looks alone.
 """
+
 import configparser
 import os
 import pathlib
@@ -21,9 +22,13 @@ NAMES = {
     "host": re.compile(r"(?:.*_)?(?:db_?)?(?:host|hostname|server|servername|host_?name)", re.I),
 }
 CALLS = {  # arguments of functions that connect
-    "mysql_connect": ("host", "user", "password"), "mysql_pconnect": ("host", "user", "password"),
-    "mysqli_connect": ("host", "user", "password", "schema"), "mysqli": ("host", "user", "password", "schema"),
-    "mysql_select_db": ("schema",), "mysqli_select_db": ("", "schema"), "PDO": ("dsn", "user", "password"),
+    "mysql_connect": ("host", "user", "password"),
+    "mysql_pconnect": ("host", "user", "password"),
+    "mysqli_connect": ("host", "user", "password", "schema"),
+    "mysqli": ("host", "user", "password", "schema"),
+    "mysql_select_db": ("schema",),
+    "mysqli_select_db": ("", "schema"),
+    "PDO": ("dsn", "user", "password"),
 }
 NEAR = 25  # lines around the schema's name in which the other three are looked for
 TOKEN = re.compile(
@@ -107,13 +112,16 @@ def edits(text: str, old: dict[str, str], new: dict[str, str], docroots: tuple[s
     every = literals(text)
     is_ = lambda item, role: item.role == role or (not item.role and bool(NAMES[role].fullmatch(item.name)))  # noqa: E731
     anchors = [item for item in every if is_(item, "schema") and item.value in {old["schema"], new["schema"]}]
-    dsn = [item for item in every if item.role == "dsn" and re.search(r"dbname=" + re.escape(old["schema"]) + r"(?:;|$)", item.value)]
+    names = "|".join(re.escape(name) for name in (old["schema"], new["schema"]))
+    dsn = [item for item in every if item.role == "dsn" and re.search(rf"dbname=(?:{names})(?:;|$)", item.value)]
     if not anchors and not dsn:
         raise ValueError(f"no literal names the schema {old['schema']!r}")
     changes = [(item.start, item.end, quote(new["schema"])) for item in anchors if item.value != new["schema"]]
     for item in dsn:
         value = re.sub(r"dbname=[^;]*", "dbname=" + new["schema"], item.value)
-        changes.append((item.start, item.end, quote(re.sub(r"host=[^;]*", "host=localhost", value))))
+        value = re.sub(r"host=[^;]*", "host=localhost", value)
+        if value != item.value:
+            changes.append((item.start, item.end, quote(value)))
     lines = [item.line for item in anchors + dsn]
     for role in ("user", "password", "host"):
         near = [i for i in every if is_(i, role) and min(abs(i.line - line) for line in lines) <= NEAR]
@@ -129,7 +137,7 @@ def edits(text: str, old: dict[str, str], new: dict[str, str], docroots: tuple[s
         changes += [(item.start, item.end, quote(new[role])) for item in near if item.value != new[role]]
     for item in every:
         if (item.value + "/").startswith(docroots[0].rstrip("/") + "/"):
-            changes.append((item.start, item.end, quote(docroots[1] + item.value[len(docroots[0].rstrip("/")):])))
+            changes.append((item.start, item.end, quote(docroots[1] + item.value[len(docroots[0].rstrip("/")) :])))
     return sorted(set(changes))
 
 
@@ -147,7 +155,7 @@ def edits_env(text: str, new: dict[str, str]) -> list[tuple[int, int, str]]:
             raise ValueError(f"there is no {name}")
         if match[1].strip("\"'") != new[role]:
             changes.append((match.start(1), match.end(1), f'"{new[role]}"'))
-    return changes
+    return sorted(changes)
 
 
 def apply(text: str, changes: list[tuple[int, int, str]]) -> str:
@@ -172,7 +180,11 @@ def main() -> None:
     except OSError as error:
         fail(f"{path}: {error.strerror}")
     try:
-        changes = edits_env(text, new) if path.name.startswith(".env") else edits(text, {"schema": schema, "user": user}, new, (source_docroot, docroot))
+        changes = (
+            edits_env(text, new)
+            if path.name.startswith(".env")
+            else edits(text, {"schema": schema, "user": user}, new, (source_docroot, docroot))
+        )
     except ValueError as error:
         fail(f"{relative}: {error}; set its database by hand")
     if not changes:

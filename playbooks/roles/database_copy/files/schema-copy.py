@@ -4,6 +4,7 @@
 The dump comes over the move's own key, compressed, and is filtered line by line on its way into the client: definers, collations and
 the lines that only a client obeys.  mysqldump writes each INSERT on one line, so that data is told from definitions by a line's start.
 """
+
 import configparser
 import fcntl
 import os
@@ -75,10 +76,17 @@ def main() -> None:
         fail(f"{schema} serves visitors since its cutover; copying again would overwrite what they wrote")
     lock = (folder / "lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)  # a copy that a killed run left going ends first
-    statement(f"DROP DATABASE IF EXISTS {quoted(schema)}; CREATE DATABASE {quoted(schema)} CHARACTER SET utf8mb4", ["--default-character-set=utf8mb4"])
-    sender = subprocess.Popen(["ssh", "-F", str(folder / "ssh_config"), "planner-source", "dump"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    statement(
+        f"DROP DATABASE IF EXISTS {quoted(schema)}; CREATE DATABASE {quoted(schema)} CHARACTER SET utf8mb4",
+        ["--default-character-set=utf8mb4"],
+    )
+    sender = subprocess.Popen(
+        ["ssh", "-F", str(folder / "ssh_config"), "planner-source", "dump"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
     # --sandbox: "\!" and "source" inside a dump are not obeyed
-    filler = subprocess.Popen(["mariadb", *own, "--sandbox", "--default-character-set=utf8mb4", schema], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    filler = subprocess.Popen(
+        ["mariadb", *own, "--sandbox", "--default-character-set=utf8mb4", schema], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     definer = f"{quoted(user)}@`localhost`".encode()
     events, last, inserts = [], b"", 0
     try:
