@@ -5,6 +5,7 @@ visitors.py --summary LOG     per site and kind: requests, failures, the longest
 """
 
 import http.client
+import itertools
 import json
 import signal
 import sys
@@ -75,7 +76,7 @@ def gaps(lines: list[str]) -> dict[tuple[str, str], tuple[int, int, float]]:
     found = {}
     for key, entries in sorted(seen.items()):
         good = sorted(entry["at"] + entry["seconds"] for entry in entries if entry["ok"])
-        longest = max((b - a for a, b in zip(good, good[1:], strict=False)), default=0.0)
+        longest = max((b - a for a, b in itertools.pairwise(good)), default=0.0)
         found[key] = len(entries), sum(not entry["ok"] for entry in entries), longest
     return found
 

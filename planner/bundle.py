@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +137,7 @@ def write(plan: Mapping[str, Any], folder: Path, access: Access) -> str:
     (draft / MANIFEST).write_text(manifest, encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
-    os.replace(draft, folder)
+    draft.replace(folder)
     return hashlib.sha256(manifest.encode()).hexdigest()
 
 

@@ -64,6 +64,58 @@ _LINE = re.compile(r"(?:(f) ([0-9a-f]{64})|(l) ([^ ]*)|(\?) -) ([0-9]{1,18}) (.+
 _ESCAPES = {"n": "\n", "r": "\r", "s": " ", "\\": "\\"}
 
 
+Rows = dict[str, tuple[int, str | None]]
+"""Table, or `definition of KIND NAME`: rows and digest."""
+
+ROWS_SCRIPT = r"""
+LC_ALL=C; export LC_ALL
+c=$(command -v mariadb || command -v mysql) || exit 4
+o=; ok=
+for try in "" --defaults-file=/root/.my.cnf --defaults-file=/etc/mysql/debian.cnf; do
+  case "$try" in --defaults-file=*) test -r "${try#*=}" || continue;; esac
+  o=$try; "$c" $o -e "SELECT 1" </dev/null >/dev/null 2>&1 && { ok=1; break; }
+done
+test -n "$ok" || exit 5
+set_up="SET SESSION group_concat_max_len=16000000, time_zone='+00:00', sql_mode=''"
+q() { "$c" $o --batch --raw --skip-column-names --default-character-set=utf8 -e "$set_up; $1" </dev/null; }
+name="CONVERT(X'$(printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n')' USING utf8)"
+test "$(q "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=$name")" = 1 || exit 6
+bytes="'char','varchar','tinytext','text','mediumtext','longtext','enum','set','json','binary','varbinary','tinyblob','blob','mediumblob','longblob','geometry'"
+{ echo "$set_up;"
+  q "SELECT CONCAT('SELECT ''table'',''',HEX(t.TABLE_NAME),''',COUNT(*),COALESCE(SUM(CAST(CONV(SUBSTRING(h,1,15),16,10) AS UNSIGNED)),0),COALESCE(SUM(CAST(CONV(SUBSTRING(h,17,15),16,10) AS UNSIGNED)),0) FROM (SELECT MD5(CONCAT_WS('','',',
+     GROUP_CONCAT(CASE WHEN DATA_TYPE IN ($bytes) THEN CONCAT('IFNULL(MD5(\`',REPLACE(COLUMN_NAME,'\`','\`\`'),'\`),''N'')')
+       WHEN DATA_TYPE='bit' THEN CONCAT('IFNULL(HEX(\`',REPLACE(COLUMN_NAME,'\`','\`\`'),'\`),''N'')')
+       ELSE CONCAT('IFNULL(MD5(CAST(\`',REPLACE(COLUMN_NAME,'\`','\`\`'),'\` AS CHAR)),''N'')') END ORDER BY ORDINAL_POSITION),
+     ')) AS h FROM \`',REPLACE(t.TABLE_SCHEMA,'\`','\`\`'),'\`.\`',REPLACE(t.TABLE_NAME,'\`','\`\`'),'\`) x;')
+     FROM information_schema.TABLES t JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME=t.TABLE_NAME
+     WHERE t.TABLE_SCHEMA=$name AND t.TABLE_TYPE='BASE TABLE' GROUP BY t.TABLE_SCHEMA,t.TABLE_NAME"
+} | "$c" $o --batch --raw --skip-column-names --default-character-set=utf8 || exit 7
+q "SELECT 'definition',HEX(CONCAT('table ',TABLE_NAME)),COUNT(*),MD5(GROUP_CONCAT(CONCAT_WS(',',COLUMN_NAME,COLUMN_TYPE,IFNULL(CHARACTER_SET_NAME,'-')) ORDER BY ORDINAL_POSITION)),0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=$name GROUP BY TABLE_NAME
+ UNION ALL SELECT 'definition',HEX(CONCAT('trigger ',TRIGGER_NAME)),1,MD5(ACTION_STATEMENT),0 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=$name
+ UNION ALL SELECT 'definition',HEX(CONCAT('routine ',ROUTINE_NAME)),1,MD5(ROUTINE_DEFINITION),0 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=$name
+ UNION ALL SELECT 'definition',HEX(CONCAT('event ',EVENT_NAME)),1,MD5(EVENT_DEFINITION),0 FROM information_schema.EVENTS WHERE EVENT_SCHEMA=$name
+ UNION ALL SELECT 'definition',HEX(CONCAT('view ',TABLE_NAME)),1,'present',0 FROM information_schema.VIEWS WHERE TABLE_SCHEMA=$name" || exit 7
+echo "end"
+"""
+"""`$1` is the schema.  Per table its rows and two sums over halves of each row's MD5, which no order of rows changes; per view, trigger,
+routine and event that it is there and its text.  Strings count as the bytes that are stored; times as UTC.  Reads only."""
+
+
+def parse_rows(text: str) -> Rows:
+    """What `ROWS_SCRIPT` prints: {table or "kind name": (rows, digest)}.  Raises ValueError when it is cut off or malformed."""
+    *lines, last = text.rstrip("\n").split("\n")
+    if last != "end":
+        raise ValueError("the list of tables is cut off")
+    found: Rows = {}
+    for line in lines:
+        cells = line.split("\t")
+        if len(cells) != 5:
+            raise ValueError(f"not a table's line: {line[:80]!r}")
+        name = bytes.fromhex(cells[1]).decode("utf-8", "replace")
+        found[name if cells[0] == "table" else f"definition of {name}"] = (int(cells[2]), f"{cells[3]}-{cells[4]}")
+    return found
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file (`f`, value: its SHA-256), a symbolic link (`l`, its target) or an unreadable one (`?`); size in bytes."""

@@ -160,7 +160,7 @@ def _words(result: Mapping[str, Any]) -> str:
 
 def end_leftovers(folder: Path, seconds: float = 10.0) -> int:
     """End playbooks of this bundle that a killed planner left behind: two at once would do things twice.  Returns how many there were."""
-    found = [pid for pid in _playbooks_in(folder)]
+    found = _playbooks_in(folder)
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in _playbooks_in(folder):
             try:
@@ -345,9 +345,7 @@ def _afterwards(step: str) -> str:
     return "put the cause right, then planner run goes on with this step"
 
 
-def drift(
-    plan: Mapping[str, Any], folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say: Say, stop: Stop
-) -> dict[str, Outcome]:
+def drift(folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say: Say, stop: Stop) -> dict[str, Outcome]:
     """What a second run would change on machines whose move is done: `provision` in check mode."""
     found = {}
     for move in moves:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from inventory import catalogue, discovery, model
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
-from planner import assessment, bundle, equality, execution, journal, plan, workspace
+from planner import bundle, equality, execution, journal, plan, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
 
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
@@ -158,6 +158,10 @@ def run(
         raise typer.Exit(130)
 
 
+def _line(move: Mapping[str, Any], now: journal.MoveState) -> str:
+    return f"{move['id']}: {move['source']['host']} → {move['destination']['platform']}, from {now.next} on"
+
+
 def _chosen(document: Mapping[str, Any], names: list[str] | None, wave: int) -> list[dict[str, Any]]:
     moves = [move for move in document["moves"] if not wave or move["wave"] == wave]
     if not names:
@@ -268,7 +272,7 @@ def _divergence(move: Mapping[str, Any], hosts: equality.Hosts) -> list[str]:
 
 
 def drift(plan_id: Named = "", moves: Chosen = None, as_json: Annotated[bool, Json] = False) -> None:
-    """What setting up the done moves' destinations again would change there: nothing, unless somebody changed it by hand.  Changes nothing."""
+    """What setting up the done moves' destinations again would change: nothing, unless somebody did by hand.  Only looks."""
     space = workspace.find()
     book = space.open_catalogue()
     document = newest(book, space, plan_id)
@@ -279,7 +283,7 @@ def drift(plan_id: Named = "", moves: Chosen = None, as_json: Annotated[bool, Js
     stop = execution.Stop()
     with _Live() as live, stop.listening(note):
         artifacts = space.root / "runs" / f"drift-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
-        found = execution.drift(document, folder, done, artifacts, live.step, stop)
+        found = execution.drift(folder, done, artifacts, live.step, stop)
     rows = [{"move": name, "would_change": o.changes, "trouble": "; ".join(o.trouble)} for name, o in found.items()]
     table(rows, ["move", "would_change", "trouble"], as_json=as_json, empty="no move is done yet")
     if any(outcome.changes or not outcome.ok for outcome in found.values()):

@@ -122,7 +122,7 @@ def hosts_trust(
         bool, typer.Option("--replace", help="Also replace keys trusted before: only when you know why they changed.")
     ] = False,
 ) -> None:
-    """Record keys of hosts and platforms after you have compared their fingerprints.  A changed key stops every visit until it is replaced here."""
+    """Record keys of hosts and platforms once you have compared their fingerprints.  A changed key stops every visit."""
     space = workspace.find()
     book = space.open_catalogue()
     given = _read_known_hosts(known_hosts) if known_hosts else {}

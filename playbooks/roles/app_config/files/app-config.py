@@ -2,7 +2,7 @@
 """Turn an application's configuration to its new database.
 usage: app-config ACCOUNT DOCROOT SOURCE_DOCROOT SOURCE_FILE SOURCE_SCHEMA SOURCE_USER   (as root; credentials from /var/lib/vhost)
 
-PHP is read token by token: comments are skipped, each string literal is seen with the name that it stands under (define, variable,
+PHP is read piece by piece: comments are skipped, each string literal is seen with the name that it stands under (define, variable,
 array key, property, argument of a connect function).  Nothing is replaced by its looks alone.
 """
 
@@ -73,7 +73,7 @@ def literals(text: str) -> list[Literal]:
     calls: list[list] = []  # open parentheses: [function, argument index]
     begin = text.find("<?")
     for match in TOKEN.finditer(text, max(begin, 0)):
-        kind, token = match.lastgroup if match.lastgroup != "tag" else "heredoc", match[0]
+        kind, piece = match.lastgroup if match.lastgroup != "tag" else "heredoc", match[0]
         if kind in {"comment", "heredoc"}:
             continue
         if kind == "string":
@@ -81,20 +81,20 @@ def literals(text: str) -> list[Literal]:
             if not name and calls and calls[-1][0] in CALLS:
                 roles = CALLS[calls[-1][0]]
                 role = roles[calls[-1][1]] if calls[-1][1] < len(roles) else ""
-            found.append(Literal(match.start(), match.end(), unquote(token), name, role, text.count("\n", 0, match.start()) + 1))
-        elif token == "(":
+            found.append(Literal(match.start(), match.end(), unquote(piece), name, role, text.count("\n", 0, match.start()) + 1))
+        elif piece == "(":
             calls.append([before[-1][1] if before and before[-1][0] == "word" else "", 0])
-        elif token == ")":
+        elif piece == ")":
             calls and calls.pop()
-        elif token == "," and calls:
+        elif piece == "," and calls:
             calls[-1][1] += 1
-        before.append((kind, unquote(token) if kind == "string" else token))
+        before.append((kind, unquote(piece) if kind == "string" else piece))
         del before[:-8]
     return found
 
 
 def _name(before: list) -> str:
-    words = [token for _, token in before]
+    words = [piece for _, piece in before]
     kinds = [kind for kind, _ in before]
     if words[-1:] == [","] and len(words) >= 4 and words[-4].lower() == "define" and words[-3] == "(" and kinds[-2] == "string":
         return words[-2]
@@ -197,11 +197,11 @@ def main() -> None:
     os.fchown(handle, owner.pw_uid, owner.pw_gid)
     os.close(handle)
     if path.suffix == ".php":
-        check = subprocess.run(["php", "-l", str(draft)], capture_output=True, text=True)
+        check = subprocess.run(["php", "-l", str(draft)], capture_output=True, text=True, check=False)
         if check.returncode:
             draft.unlink()
             fail(f"{relative}: it would no longer be PHP: {check.stdout.strip()[:200]}")
-    os.replace(draft, path)
+    draft.replace(path)
     print(f"planner: changed: {len(changes)} literals in {relative}")
 
 

@@ -7,7 +7,6 @@ the lines that only a client obeys.  mysqldump writes each INSERT on one line, s
 
 import configparser
 import fcntl
-import os
 import pathlib
 import re
 import subprocess
@@ -51,7 +50,7 @@ def lines(stream, size: int = 1 << 20):
 
 
 def statement(text: str, options: list[str]) -> None:
-    done = subprocess.run(["mariadb", *options, "-e", text], capture_output=True, text=True)
+    done = subprocess.run(["mariadb", *options, "-e", text], capture_output=True, text=True, check=False)
     if done.returncode:
         fail(done.stderr.strip())
 
@@ -110,15 +109,16 @@ def main() -> None:
     if sender.wait() or not last.startswith(b"-- Dump completed"):
         fail("the dump is not whole: its last line is missing")
     (folder / "events.new").write_text("\n".join(events))
-    os.replace(folder / "events.new", folder / "events")
+    (folder / "events.new").replace(folder / "events")
     print(f"planner: changed: {inserts} INSERT statements")
 
 
 def live(folder: pathlib.Path, schema: str, own: list[str]) -> None:
     wanted = [bytes.fromhex(line).decode() for line in (folder / "events").read_text().split()] if (folder / "events").exists() else []
     for name in wanted:
-        query = f"SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA='{schema}' AND HEX(EVENT_NAME)='{name.encode().hex().upper()}'"
-        done = subprocess.run(["mariadb", *own, "-N", "-e", query], capture_output=True, text=True)
+        asked = name.encode().hex().upper()
+        query = f"SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA='{schema}' AND HEX(EVENT_NAME)='{asked}'"
+        done = subprocess.run(["mariadb", *own, "-N", "-e", query], capture_output=True, text=True, check=False)
         if done.stdout.strip() != "ENABLED":
             statement(f"ALTER EVENT {quoted(schema)}.{quoted(name)} ENABLE", own)
             print(f"planner: changed: event {name!r}")
