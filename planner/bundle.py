@@ -165,7 +165,7 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
         }
         for step, template in templates(move["placement"]).items():
             if move["dns"] is not None or not step.endswith("lower-ttl"):
-                text = jinja.get_template(template).render(title=f"{move['id']}: {step}", **names)
+                text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
                 out[f"{base}/{playbook_name(step)}"] = text
     for wave in sorted({move["wave"] for move in plan["moves"]}):
         out[f"wave-{wave}.yml"] = _wave([move for move in plan["moves"] if move["wave"] == wave], out)
@@ -178,7 +178,7 @@ def _wave(moves: Sequence[Mapping[str, Any]], present: Mapping[str, str]) -> str
         for step in move["steps"]:
             name = f"moves/{move['id']}/{playbook_name(step)}"
             if name in present:
-                lines += [f"- name: {json.dumps(move['id'].capitalize() + ', ' + step)}", f"  ansible.builtin.import_playbook: {name}"]
+                lines += [f"- name: {json.dumps('Move ' + move['id'] + ', ' + step)}", f"  ansible.builtin.import_playbook: {name}"]
     return "\n".join(lines) + "\n"
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import queue
+import shlex
 import signal
 import sys
 import threading
@@ -77,11 +78,15 @@ class Stop:
                 signal.signal(number, handler)
 
 
-def playbook(folder: Path, name: str, artifacts: Path, say: Callable[[str], None], stop: Stop, *, check: bool = False) -> Outcome:
-    """Run one playbook of a bundle.  Raises MissingProgram."""
-    program = Path(sys.executable).parent / "ansible-playbook"
-    if not program.exists():
-        raise MissingProgram(f"{program} is not there", hint="install ansible-core into the planner's environment")
+def program() -> Path:
+    """ansible-playbook, as it stands beside this Python."""
+    return Path(sys.executable).parent / "ansible-playbook"
+
+
+def playbook(folder: Path, name: str, artifacts: Path, say: Callable[[str], None], stop: Stop, *options: str) -> Outcome:
+    """Run one playbook of a bundle with more options of ansible-playbook.  Raises MissingProgram."""
+    if not program().exists():
+        raise MissingProgram(f"{program()} is not there", hint="install ansible-core into the planner's environment")
     artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
     events: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
     outcome = Outcome(False)
@@ -107,12 +112,12 @@ def playbook(folder: Path, name: str, artifacts: Path, say: Callable[[str], None
             inventory=str(folder / "inventory" / "hosts.json"),
             envvars={
                 "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
-                "PATH": f"{program.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+                "PATH": f"{program().parent}:{os.environ.get('PATH', '/usr/bin:/bin')}",
                 "ANSIBLE_LOCALHOST_WARNING": "False",
                 "ANSIBLE_NOCOLOR": "True",
                 "LC_ALL": "C.UTF-8",
             },
-            cmdline="--check --tags destination" if check else None,
+            cmdline=shlex.join(options) or None,
             event_handler=handler,
             cancel_callback=stop.now.is_set,
             suppress_env_files=True,
@@ -275,7 +280,9 @@ class Carrier:
         if not (self.bundle / name).exists():  # a site whose names are not in our zones has no DNS steps
             return {"seconds": 0.0, "changed": 0, "absent": True}
         artifacts = self.runs / self.run / move["id"] / f"{bundle.playbook_name(step).removesuffix('.yml')}-{attempt}"
-        outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop)
+        # services may not have heard of what the attempt before had written: a handler runs after its file
+        again = ("--extra-vars", '{"planner_again": true}') if attempt > 1 else ()
+        outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
         if not outcome.ok:
             raise RunError("; ".join(outcome.trouble)[:4000])
         return {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
@@ -351,5 +358,5 @@ def drift(folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say
     for move in moves:
         name = f"moves/{move['id']}/{bundle.playbook_name('provision')}"
         tell = functools.partial(say, move["id"], "provision")
-        found[move["id"]] = playbook(folder, name, artifacts / move["id"], tell, stop, check=True)
+        found[move["id"]] = playbook(folder, name, artifacts / move["id"], tell, stop, "--check", "--tags", "destination")
     return found

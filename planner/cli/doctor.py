@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from inventory import model
 from inventory.errors import MissingProgram, WorkspaceError
-from planner import policy, workspace
+from planner import execution, policy, workspace
 from planner.cli.output import Json, table
 
 
@@ -25,6 +25,8 @@ def doctor(as_json: Annotated[bool, Json] = False) -> None:
     rows = [
         _program("ssh", "openssh-client", "the second transport, and Ansible's"),
         _program("dig", "bind9-dnsutils", "reading the TTLs of records"),
+        _program("nsupdate", "bind9-dnsutils", "moving names"),
+        _row("ansible-playbook", execution.program().exists(), str(execution.program()), "not here: pip install ansible-core"),
     ]
     space = workspace.find()
     login = space.login
@@ -63,8 +65,12 @@ def doctor(as_json: Annotated[bool, Json] = False) -> None:
     rows.append(_row("rules", True, f"{len(rules.rules)} in force", ""))
     with space.open_catalogue().session() as session:
         hosts = session.scalar(select(func.count()).select_from(model.Host)) or 0
-        keys = session.scalar(select(func.count(func.distinct(model.HostKey.address)))) or 0
-    rows.append(_row("hosts", hosts > 0, f"{hosts}, {keys} with trusted keys", "none: planner register import, planner hosts add"))
+        trusted = set(session.scalars(select(model.HostKey.address)))
+    rows += [
+        _row(f"platform {node.name}", node.address in trusted, "its key is trusted", f"planner hosts trust {node.name}")
+        for node in platforms.machines
+    ]
+    rows.append(_row("hosts", hosts > 0, f"{hosts}, {len(trusted)} with trusted keys", "none: planner register import, planner hosts add"))
     table(rows, ["check", "state", "detail"], as_json=as_json, empty="")
     if not all(row["state"] == "ok" for row in rows):
         missing = any(row["state"] != "ok" and row["check"].startswith("program") for row in rows)

@@ -1,5 +1,6 @@
 """The bundle: hostile text stays text, same plan same bytes, a changed file is noticed."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -22,23 +23,10 @@ HOSTILE = [
     "0123",
     "漢字 🎓",
 ]
-ACCESS = bundle.Access("ops", 22, ("/keys/id",), "/ws/runs/known_hosts", {"192.0.2.1": ["ssh-ed25519 AAAA"]})
-
-
-def plan(*, placement="virtual-host", dns=True, text="plain"):
-    cluster = placement == "site-cluster"
-    destination = {
-        "platform": "p", "nodes": ["n1", "n2"] if cluster else ["vh1"], "front": "front" if cluster else "", "address": "192.0.2.9",
-        "account": "w-x", "docroot": "/srv/sites/w-x/htdocs", "php": "8.2", "receiver": "front" if cluster else "vh1",
-        "receiver_address": "192.0.2.9", "database": None, "node_addresses": {"n1": "192.0.2.21", "n2": "192.0.2.22"},
-    }  # fmt: skip
-    move = {
-        "id": "x-edu", "site": "x.edu", "names": ["x.edu"], "placement": placement, "profile": "static", "wave": 1, "steps": list(STEPS),
-        "seeds": [], "destination": destination, "dns": {"zone": "edu", "records": []} if dns else None,
-        "source": {"host": "old", "address": "192.0.2.1", "docroot": text, "web_server": "nginx", "vhosts": [[text, 1]], "database": None,
-                   "config_file": ""},
-    }  # fmt: skip
-    return {"id": "plan-1", "fingerprint": "f" * 64, "moves": [move]}
+_spec = importlib.util.spec_from_file_location("sample_bundle", Path(__file__).parents[1] / "sample_bundle.py")
+sample = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sample)
+ACCESS, plan = sample.ACCESS, sample.plan
 
 
 @pytest.mark.parametrize("placement", ["virtual-host", "site-cluster"])
