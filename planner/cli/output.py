@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Json = typer.Option("--json", help="Print JSON for programs instead of a table for people.")
 
@@ -30,6 +31,8 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json:
         emit(list(rows))
         return
     console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console.width = 1000  # a pipe has no width: nothing is folded, and one row is one line
     if not rows:
         note(empty)
         return
@@ -38,8 +41,9 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json:
         view.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         cells = (row.get(column) for column in columns)
-        view.add_row(*(visible(", ".join(map(str, cell)) if isinstance(cell, (list, tuple)) else cell) for cell in cells))
-    console.print(view, markup=False) if not console.is_terminal else console.print(view)
+        # Text, not str: rich would obey markup in a host's words
+        view.add_row(*(Text(visible(", ".join(map(str, cell)) if isinstance(cell, (list, tuple)) else cell)) for cell in cells))
+    console.print(view)
 
 
 def note(text: str) -> None:
