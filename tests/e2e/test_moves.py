@@ -307,6 +307,25 @@ def test_a_move_is_taken_back_and_goes_forward_again(campus, space, moved, visit
     assert "nothing to do" in campus.planner(space, "run", "--yes").stdout, "a rolled-back move waits until it is named"
 
 
+def test_a_source_whose_planner_is_gone_releases_itself(campus, planned, moved):
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    run = [sys.executable, campus.root / "lab/lab", "ctl", "--", program]
+    freeze = [*run, "moves/events-phys-campus-test/40-freeze.yml", "-e", '{"source_freeze_release_after": 6}']
+    write = ("curl", "-s", "-d", "title=written after the clock", "http://events.phys.campus.test/")
+    subprocess.run(freeze, cwd=planned, env=campus.environment, capture_output=True, check=True)
+    assert "written after the clock" not in ctl(campus, *write)
+    until = time.time() + 60
+    while "written after the clock" not in ctl(campus, *write):
+        assert time.time() < until, "the source stayed frozen"
+        time.sleep(0.5)
+    assert campus.lab("exec", "phys", "ls", "/var/lib/planner-move").stdout.split() == ["www-phys-campus-test"]
+    cutover = [*run, "moves/events-phys-campus-test/70-cutover.yml"]
+    done = subprocess.run(cutover, cwd=planned, env=campus.environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "the source was released meanwhile" in done.stdout
+    assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.12"]
+
+
 def test_a_failed_step_leaves_the_old_site_writable(campus, space, moved):
     campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test", "--until", "preseed")
     campus.lab("exec", "vh1", "systemctl", "stop", "mariadb")
