@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
+from inventory import lifecycle
 from inventory.register import valid_name
 
 Evidence = list[Any]  # [snapshot id, section, line]
@@ -44,8 +46,8 @@ class Site:
         return self.facts.get(name, {}).get("value")
 
 
-def sites(host: str, observations: Sequence[Seen]) -> list[Site]:
-    """All sites of one host: enabled vhosts that serve something of their own, those with the same first name merged."""
+def sites(host: str, observations: Sequence[Seen], at: date | None = None) -> list[Site]:
+    """All sites of one host on the day `at` of its visit: enabled vhosts that serve something of their own, same first names merged."""
     found: dict[str, tuple[Site, list[Seen]]] = {}
     unread = {item.data.get("what") for item in observations if item.kind == "unknown"}
     for seen in observations:
@@ -56,10 +58,10 @@ def sites(host: str, observations: Sequence[Seen]) -> list[Site]:
             found.setdefault(name, (Site(name, host, []), []))[1].append(seen)
     for site, vhosts in found.values():
         _from_vhosts(site, vhosts)
-        _from_host(site, observations)
+        _from_host(site, observations, at)
         _from_content(site, observations, unread)
         _from_application(site, observations, unread)
-        _from_database(site, observations, unread)
+        _from_database(site, observations, unread, at)
         _from_use(site, vhosts, observations)
     return [found[name][0] for name in sorted(found)]
 
@@ -120,11 +122,21 @@ def _first(observations: Iterable[Seen], kind: str, **where: Any) -> Seen | None
     return None
 
 
-def _from_host(site: Site, observations: Sequence[Seen]) -> None:
+def _support(site: Site, fact: str, product: str, version: str, at: date | None, *seen: Seen) -> None:
+    """Until when it gets fixes, and whether it still did on the day of the visit."""
+    end = lifecycle.ends(product, version)
+    if end is not None:
+        site.learn(f"{fact}_end", end.isoformat(), *seen, why=f"{product} {version} in inventory/eol.yml")
+        if at is not None:
+            site.learn(f"{fact}_supported", at <= end, *seen, why=f"on {at.isoformat()}")
+
+
+def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> None:
     system = _first(observations, "os")
     if system is not None:
         site.learn("host.os", system.data.get("id"), system)
         site.learn("host.os_version", str(system.data.get("version") or ""), system)
+        _support(site, "host.os", str(system.data.get("id") or ""), str(system.data.get("version") or ""), at, system)
     hardware = _first(observations, "hardware")
     if hardware is not None:
         site.learn("host.cpus", hardware.data.get("cpus"), hardware)
@@ -145,6 +157,8 @@ def _from_host(site: Site, observations: Sequence[Seen]) -> None:
             version = (by_socket or versions)[0] if len(by_socket) == 1 or len(versions) == 1 else None
             if version is not None:
                 site.learn("site.php_version", version.data.get("version"), version)
+    if version := site.value("site.php_version"):
+        _support(site, "site.php", "php", str(version), at)
     if site.value("site.web_user") is None:
         master = _first(observations, "web_server", server=site.value("site.web_server"))
         if master is not None and master.data.get("user") and not str(master.data["user"]).startswith("root"):
@@ -208,7 +222,7 @@ def _from_application(site: Site, observations: Sequence[Seen], unread: set[Any]
         site.learn("site.static", False, *dynamic, why="PHP, a proxy or an application answers")
 
 
-def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
+def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], at: date | None) -> None:
     """Three proofs: the application's configuration, the list of databases, a database user that only this site can be."""
     docroot = site.value("site.docroot")
     configured = [i for i in observations if i.kind == "application" and _under(i.data.get("path"), docroot) and i.data.get("database")]
@@ -248,6 +262,7 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any]) -
     if server is not None:
         site.learn("database.product", server.data.get("product"), server)
         site.learn("database.version", server.data.get("version"), server)
+        _support(site, "database", str(server.data.get("product") or ""), str(server.data.get("version") or ""), at, server)
     user = next((u for u in observations if u.kind == "database_user" and u.data.get("user") == wanted.get("user")), None)
     if user is not None and name in (user.data.get("schemas") or []):
         proofs.append("grant of its user")

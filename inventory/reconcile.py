@@ -31,7 +31,7 @@ def update(session: Session, at: datetime) -> Counter[str]:
     for host in session.scalars(select(model.Host).order_by(model.Host.name)):
         rows = session.scalars(select(model.Observation).where(model.Observation.host_id == host.id).order_by(model.Observation.id))
         observations = [identify.Seen(r.kind, r.data, (r.snapshot_id, r.section, r.line)) for r in rows]
-        for site in identify.sites(host.name, observations):
+        for site in identify.sites(host.name, observations, host.visited_at.date() if host.visited_at else None):
             sheet = next((by_name[name] for name in [site.name, *site.names] if name in by_name), None)
             unit, reason = _owner(sheet, host, ranges)
             name = site.name if site.name not in seen else f"{site.name}@{host.name}"

@@ -46,7 +46,9 @@ def facts_digest(facts: policy.Facts) -> str:
     built_on = {
         name: item
         for name, item in facts.items()
-        if name.startswith(("site.", "application.", "database.")) and name not in {"database.bytes", "database.rows_estimate"}
+        if name.startswith(("site.", "application.", "database."))
+        and name not in {"database.bytes", "database.rows_estimate"}
+        and not name.endswith(("_end", "_supported"))
     }
     return assessment.facts_hash(built_on)
 

@@ -19,9 +19,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import model, ssh, yamlfile
+from inventory import lifecycle, model, ssh
 from inventory.errors import InputError
-from planner import assessment, policy, reportpage, reportruns, shipped
+from planner import assessment, policy, reportpage, reportruns
 from planner.reportruns import Move
 
 ASKED_FOR = ("application.name", "application.version", "database.name", "content.bytes", "content.files", "content.newest",
@@ -192,11 +192,10 @@ def _units(session: Session, sites: Sequence[Site], hosts: Sequence[Host]) -> tu
 
 def _hosts(session: Session, now: datetime, sites: Mapping[str, int]) -> tuple[Host, ...]:
     systems = {row.host_id: row.data for row in session.scalars(select(model.Observation).where(model.Observation.kind == "os"))}
-    ends = yamlfile.read(shipped.folder("templates") / "reports" / "lifecycle.yml").data
     found = []
     for number, row in enumerate(session.scalars(select(model.Host).order_by(model.Host.name)), start=1):
         system = systems.get(row.id, {})
-        until = _support_ends(ends, system)
+        until = lifecycle.ends(str(system.get("id") or ""), str(system.get("version") or ""))
         name = str(system.get("name") or " ".join(str(system.get(key) or "") for key in ("id", "version"))).strip()
         found.append(
             Host(
@@ -206,13 +205,6 @@ def _hosts(session: Session, now: datetime, sites: Mapping[str, int]) -> tuple[H
             )
         )  # fmt: skip
     return tuple(found)
-
-
-def _support_ends(ends: Mapping[str, Any], system: Mapping[str, Any]) -> date | None:
-    versions = ends.get(str(system.get("id")), {})
-    version = str(system.get("version") or "")
-    found = versions.get(version) or versions.get(version.partition(".")[0])
-    return found if isinstance(found, date) else None
 
 
 def _sites(session: Session, now: datetime, moves: Mapping[str, Move], rules: policy.RuleSet | None, language: str) -> tuple[Site, ...]:
