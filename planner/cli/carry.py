@@ -129,6 +129,7 @@ def run(
         todo = [m for m in chosen if states[m["id"]].next is not None and (moves or not states[m["id"]].rolled_back)]
         _unchanged(book, [move for move in todo if not states[move["id"]].begun])
         carrier = _carrier(space, book, document, live)
+        _ready(space, todo, carrier.hosts.keys)
         failed: list[str] = []
         if todo:
             _ask(
@@ -190,6 +191,21 @@ def _unchanged(book: catalogue.Catalogue, moves: list[dict[str, Any]]) -> None:
             f"what was discovered since differs from what was planned with: {', '.join(differing)}",
             hint="planner plan makes the plan anew; compare both, then generate and run",
         )
+
+
+def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], keys: Mapping[str, Mapping[str, bytes]]) -> None:
+    """What can be known to fail is said before anything is begun, all of it at once.  Raises PlanError."""
+    machines: dict[str, str] = {}
+    for move in moves:
+        destination = move["destination"]
+        machines |= {move["source"]["address"]: move["source"]["host"], destination["receiver_address"]: destination["receiver"]}
+        machines |= {address: name for name, address in destination.get("node_addresses", {}).items()}
+    problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not keys.get(address)]
+    if any(move["dns"] for move in moves) and not os.access(space.dns_key(), os.R_OK):
+        problems.append(f"the DNS key {space.dns_key()} cannot be read")
+    problems += [f"the login key {name} cannot be read" for name in space.login.key_files if not os.access(name, os.R_OK)]
+    if problems:
+        raise PlanError("; ".join(problems), hint="planner doctor lists what is missing; planner hosts trust NAME takes keys")
 
 
 def _ask(live: _Live, lines: list[str], yes: bool) -> None:
