@@ -41,7 +41,7 @@ planner generate
 say "planner run: four moves, while visitors and an editor are at work"
 $LAB ctl -- "$ROOT/.venv/bin/python" "$ROOT/lab/visitors.py" "$WORK/runs/visitors.log" &
 planner run --yes
-sleep 1; pkill -TERM -f "$WORK/runs/visitors.log"; wait
+sleep 1; touch "$WORK/runs/visitors.log.stop"; wait
 python3 lab/visitors.py --summary "$WORK/runs/visitors.log"
 
 say "as a visitor sees it, through the center's name server"

@@ -7,7 +7,6 @@ visitors.py --summary LOG     per site and kind: requests, failures, the longest
 import http.client
 import itertools
 import json
-import signal
 import sys
 import threading
 import time
@@ -34,9 +33,8 @@ def ask(site: str, method: str = "GET", body: str | None = None) -> tuple[int, b
 
 
 def watch(path: Path) -> None:
-    """Ask all sites until SIGTERM."""
-    lock, stop = threading.Lock(), threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    """Ask all sites until a file `LOG.stop` appears: a signal would not pass through every way of starting this."""
+    lock, stop, sign = threading.Lock(), threading.Event(), Path(f"{path}.stop")
     with path.open("a", encoding="utf-8") as log:
 
         def note(site: str, what: str, ok: bool, begun: float, detail: str = "") -> None:
@@ -63,8 +61,12 @@ def watch(path: Path) -> None:
         threads = [threading.Thread(target=visitor, args=(site,)) for site in SITES] + [threading.Thread(target=editor)]
         for thread in threads:
             thread.start()
+        while not sign.exists():
+            time.sleep(PAUSE)
+        stop.set()
         for thread in threads:
             thread.join()
+    sign.unlink()
 
 
 def gaps(lines: list[str]) -> dict[tuple[str, str], tuple[int, int, float]]:

@@ -9,8 +9,13 @@ fi
 test -x .venv/bin/python || python3 -m venv .venv
 stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
 if test "$(cat .venv/.stamp 2>/dev/null)" != "$stamp"; then .venv/bin/pip install -q -e '.[dev]'; echo "$stamp" > .venv/.stamp; fi
-if test "$(id -u)" = 0 && ! command -v dig >/dev/null; then
-  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bind9-dnsutils >/dev/null
+if test "$(id -u)" = 0; then
+  missing=
+  for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client ps:procps; do
+    command -v "${need%:*}" >/dev/null || missing="$missing ${need#*:}"
+  done
+  # shellcheck disable=SC2086  (a list of packages)
+  test -z "$missing" || { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; }
 fi
 # the catalogue's tests start a PostgreSQL cluster of their own: the package must not start one, too
 if test "$(id -u)" = 0 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
