@@ -245,7 +245,16 @@ def test_the_cluster_serves_with_a_node_lost(campus, moved):
     campus.lab("kill", "node1")
     answers = asking.communicate(timeout=120)[0].split()
     assert answers == ["200"] * 100
+    fresh = "/srv/cluster/origin/w-www-phys-campus-test/htdocs/fresh.html"
+    campus.lab("exec", "front", "sh", "-c", f"echo uploaded while node1 was down > {fresh}; chown w-www-phys-campus-test: {fresh}")
     campus.lab("start", "node1")
+    campus.lab("exec", "front", "systemctl", "start", "cluster-publish.service")
+    for last in (111, 112):
+        got = ctl(campus, "curl", "-s", "-H", "Host: www.phys.campus.test", f"http://198.51.100.{last}/fresh.html")
+        assert got == "uploaded while node1 was down\n", "a node that was down gets what it missed"
+    assert campus.lab("exec", "front", "systemctl", "is-active", "cluster-publish.timer").stdout.strip() == "active"
+    campus.lab("exec", "front", "rm", fresh)
+    campus.lab("exec", "front", "systemctl", "start", "cluster-publish.service")
     each = [ctl(campus, "curl", "-s", "-H", "Host: www.phys.campus.test", f"http://198.51.100.{last}/notice2.html") for last in (111, 112)]
     assert each[0] == each[1]
     assert "gb2312" in each[0]
