@@ -23,7 +23,10 @@ from inventory.probes.base import Observation, Probe
 
 @dataclass(frozen=True)
 class Result:
-    """How one host's visit ended; `observations` are (section, observation)."""
+    """How one host's visit ended; `observations` are (section, observation).
+
+    `source` and `at` are for what was read from a file instead of over SSH: which file, and when its host wrote it.
+    """
 
     host: str
     address: str
@@ -33,6 +36,8 @@ class Result:
     output: bytes = b""
     transcript: collector.Transcript | None = None
     observations: tuple[tuple[str, Observation], ...] = ()
+    source: str = ""
+    at: datetime | None = None
 
 
 def visit(
@@ -57,16 +62,23 @@ def visit(
         return Result(name, address, "not unix" if outcome == "ok" else outcome, detail or "no POSIX shell answered", seen.seconds)
     found = tuple(registry.parse(transcript.sections))
     if outcome in {"ok", "timeout"}:
-        missing = [probe.name for probe in probes if probe.name not in {s.name for s in transcript.sections}]
-        cut = [s.name for s in transcript.sections if s.status in {None, 124, 137} or s.truncated]
-        if missing or cut or not transcript.complete:
-            parts = [detail] if detail else []
-            parts += [f"missing: {', '.join(missing)}"] if missing else []
-            parts += [f"cut: {', '.join(cut)}"] if cut else []
-            outcome, detail = "partial", "; ".join(parts) or "the last frame is missing"
-        elif transcript.privilege != "root":
-            outcome, detail = "partial", "no sudo: what only root may read is unknown"
-    return Result(name, address, outcome, detail, seen.seconds, seen.output, transcript, found)
+        outcome, detail = ended(transcript, probes, outcome, detail)
+    output = collector.trimmed(seen.output, nonce)
+    return Result(name, address, outcome, detail, seen.seconds, output, transcript, found)
+
+
+def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: str = "ok", detail: str = "") -> tuple[str, str]:
+    """Outcome and detail of a transcript: partial when sections are missing or were cut, or when sudo would have told more."""
+    missing = [probe.name for probe in probes if probe.name not in {s.name for s in transcript.sections}]
+    cut = [s.name for s in transcript.sections if s.status in {None, 124, 137} or s.truncated]
+    if missing or cut or not transcript.complete:
+        parts = [detail] if detail else []
+        parts += [f"missing: {', '.join(missing)}"] if missing else []
+        parts += [f"cut: {', '.join(cut)}"] if cut else []
+        return "partial", "; ".join(parts) or "the last frame is missing"
+    if transcript.privilege != "root":
+        return "partial", "no sudo: what only root may read is unknown"
+    return outcome, detail
 
 
 def visit_all(
@@ -101,17 +113,23 @@ def trusted(session: Session) -> dict[str, dict[str, bytes]]:
 def store(book: catalogue.Catalogue, result: Result, clock: Callable[[], datetime] = catalogue.now) -> None:
     """Record one result in one transaction."""
     with book.session() as session:
-        host = catalogue.host_by_name(session, result.host)
-        transcript = result.transcript
-        catalogue.store_snapshot(
-            session,
-            host,
-            outcome=result.outcome,
-            detail=result.detail,
-            at=clock(),
-            transcript=result.output,
-            seconds=result.seconds,
-            privilege=transcript.privilege if transcript else "",
-            sections=transcript.sections if transcript else (),
-            observations=result.observations,
-        )
+        store_in(session, catalogue.host_by_name(session, result.host), result, clock())
+
+
+def store_in(session: Session, host: model.Host, result: Result, at: datetime) -> None:
+    """Record one result of a host; the sections of one that came from a file say so."""
+    transcript = result.transcript
+    snapshot = catalogue.store_snapshot(
+        session,
+        host,
+        outcome=result.outcome,
+        detail=result.detail,
+        at=result.at or at,
+        transcript=result.output,
+        seconds=result.seconds,
+        privilege=transcript.privilege if transcript else "",
+        sections=transcript.sections if transcript else (),
+        observations=result.observations,
+    )
+    if snapshot is not None and result.source:
+        snapshot.sections = [{**entry, "source": result.source} for entry in snapshot.sections]

@@ -11,7 +11,7 @@ stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
 if test "$(cat .venv/.stamp 2>/dev/null)" != "$stamp"; then .venv/bin/pip install -q -e '.[dev]'; echo "$stamp" > .venv/.stamp; fi
 if test "$(id -u)" = 0; then
   missing=
-  for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client ps:procps; do
+  for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client ps:procps busybox:busybox; do
     command -v "${need%:*}" >/dev/null || missing="$missing ${need#*:}"
   done
   # shellcheck disable=SC2086  (a list of packages)

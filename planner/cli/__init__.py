@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import carry, decide, doctor, look, report, start, verify
+from planner.cli import carry, collect, decide, doctor, look, report, start, verify
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -23,7 +23,9 @@ The order of work:
   planner register import F    the units' sheets: who declares what
   planner hosts add / trust    which machines, and whose keys we trust
   planner discover             visit them; nothing is changed there
+  planner collector            a script for hosts that we may not log in to; import-transcript takes its output
   planner sites, show, explain what was found, and what it means
+  planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
   planner assess, plan         verdicts with reasons; destinations and waves
   planner generate             the plan as Ansible playbooks, for review
   planner run                  carry it out, or go on where it stopped
@@ -41,6 +43,7 @@ start.add(app)
 doctor.add(app)
 look.add(app)
 decide.add(app)
+collect.add(app)
 carry.add(app)
 verify.add(app)
 report.add(app)

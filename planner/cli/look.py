@@ -183,7 +183,6 @@ class _Lines:
         from inventory.probes import registry
 
         output = zlib.decompress(row.transcript)
-        nonce = output.partition(b"@@")[2].partition(b" ")[0].decode("ascii", "replace")
-        transcript = collector.read(output, nonce, registry.PROBES)
+        transcript = collector.read(output, collector.nonce_of(output), registry.PROBES)
         head = f"{row.host.name}, {row.taken_at:%Y-%m-%d %H:%M}, {row.privilege}"
         return head, {part.name: part.text.encode("utf-8", "replace").decode().split("\n") for part in transcript.sections}
