@@ -1,14 +1,15 @@
-"""nginx and Apache: the configuration that the running master uses, collected as files, parsed on the planner's side.
+"""Web servers: the configuration that the running master uses, collected as files, parsed on the planner's side.
 
-Nothing is executed: `nginx -T` as root is not read-only, and `apachectl -S` is not there everywhere.  Private keys are never read.
+Nothing is executed: `nginx -T` as root is not read-only, and `apachectl -S` is not there everywhere.  Private keys are never read,
+and passwords in Tomcat's XML are masked on the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from inventory.probes.base import Observation, Probe, Section, blocks, unknown
-from inventory.webconfig import apache, nginx
+from inventory.webconfig import apache, caddy, lighttpd, nginx, tomcat
 from inventory.webconfig.model import WebConfig
 
 _MASTERS = r"""
@@ -52,6 +53,51 @@ done
 v=`dpkg-query -W -f '${Version}' apache2 2>/dev/null || rpm -q --qf '%{VERSION}' httpd 2>/dev/null`; echo "@ version $v"
 """
 )
+
+LIGHTTPD = (
+    _MASTERS
+    + r"""
+masters lighttpd
+for d in /etc/lighttpd /usr/local/etc/lighttpd; do
+  test -d $d || continue
+  if test -r $d/lighttpd.conf; then collect $d; elif test -e $d/lighttpd.conf; then echo "@ unknown lighttpd the configuration in $d cannot be read"; fi
+done
+v=`dpkg-query -W -f '${Version}' lighttpd 2>/dev/null || rpm -q --qf '%{VERSION}' lighttpd 2>/dev/null`; echo "@ version $v"
+"""
+)
+
+CADDY = (
+    _MASTERS
+    + r"""
+masters caddy
+for d in /etc/caddy /usr/local/etc/caddy; do
+  test -d $d || continue
+  if test -r $d/Caddyfile; then collect $d; elif test -e $d/Caddyfile; then echo "@ unknown caddy the configuration in $d cannot be read"; fi
+done
+v=`dpkg-query -W -f '${Version}' caddy 2>/dev/null || rpm -q --qf '%{VERSION}' caddy 2>/dev/null`; echo "@ version $v"
+"""
+)
+
+TOMCAT = r"""
+running() { for p in /proc/[0-9]*; do test -r $p/cmdline || continue
+  tr '\000' '\n' <$p/cmdline 2>/dev/null | sed -n 's/^-Dcatalina\.base=\(\/.*\)/\1/p'; done | sort -u; }
+running | while IFS= read -r b; do printf '@ running %s\n' "$b"; done
+{ running; for d in /opt/tomcat* /opt/apache-tomcat* /usr/local/tomcat* /usr/local/apache-tomcat* /usr/share/tomcat* /var/lib/tomcat*; do
+  if test -e "$d/conf/server.xml"; then printf '%s\n' "$d"; fi; done; } | sort -u | awk 'NR <= 50' | while IFS= read -r b; do
+  if test ! -r "$b/conf/server.xml"; then echo "@ unknown tomcat the configuration in $b cannot be read"; continue; fi
+  printf '@ base %s\n' "$b"
+  for f in "$b/conf/server.xml" "$b/conf/catalina.properties" "$b"/conf/*/*/*.xml; do
+    if test -f "$f" && test -r "$f"; then printf '@ file %s\n' "$f"; awk '
+      { s = $0; out = ""
+        if (FILENAME ~ /properties$/ && s ~ /^[^=]*([Pp]ass|[Ss]ecret|[Tt]oken)[^=]*=/) { print "|" substr(s, 1, index(s, "=")) "[redacted]"; next }
+        while (match(s, /([Pp]ass|[Ss]ecret|[Tt]oken|[Pp]wd|[Cc]redential)[A-Za-z_.]*[ \t]*=[ \t]*("[^"]*"|\047[^\047]*\047)/)) {
+          found = substr(s, RSTART, RLENGTH); out = out substr(s, 1, RSTART - 1) substr(found, 1, index(found, "=")) "\"[redacted]\""
+          s = substr(s, RSTART + RLENGTH)
+        }
+        out = out s; gsub(/[Pp]assword=[^&;"\047 \t<>]+/, "password=[redacted]", out); print "|" out }' "$f"; fi
+  done
+done
+"""
 
 
 def _gather(
@@ -122,18 +168,56 @@ def parse_apache(section: Section) -> list[Observation]:
     main = _option(processes, "-f") or next((name for name in usual if name in files), "")
     if not main:
         return found
-    variables: dict[str, str] = {"SUFFIX": ""}
-    for line in files.get("/etc/apache2/envvars", "").split("\n"):
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and name.isidentifier():
-            variables[name] = value.strip("\"'").replace("$SUFFIX", "")
+    variables: dict[str, str] = {}
+    for name in (f"{main.rpartition('/')[0]}/envvars", "/etc/apache2/envvars"):
+        variables |= apache.environment(files.get(name, ""))
+    for text in processes:
+        variables |= dict.fromkeys(apache.arguments(text), "")
     config = apache.read(files, main, links, variables)
     user = variables.get("APACHE_RUN_USER", "apache" if "httpd" in main else "www-data")
     data = {"server": "apache", "running": bool(processes), "version": version, "main": main, "user": user}
     return [*found, Observation("web_server", data, places.get(main, 1)), *_observe("apache", config, places)]
 
 
+def _parse_plain(section: Section, server: str, name: str, read: Callable[..., WebConfig]) -> list[Observation]:
+    files, links, places, processes, version, found = _gather(section)
+    option = _option(processes, "-f") or _option(processes, "--config")
+    main = option if option in files else next((n for n in sorted(files) if n.endswith(f"/{name}")), "")
+    if not main:
+        return found
+    data = {"server": server, "running": bool(processes), "version": version, "main": main, "user": ""}
+    config = read(files, main, links)
+    return [*found, Observation("web_server", data, places.get(main, 1)), *_observe(server, config, places)]
+
+
+def parse_lighttpd(section: Section) -> list[Observation]:
+    """`web_server`, `vhost`, `web_problem`, `unknown`."""
+    return _parse_plain(section, "lighttpd", "lighttpd.conf", lighttpd.read)
+
+
+def parse_caddy(section: Section) -> list[Observation]:
+    """`web_server`, `vhost`, `web_problem`, `unknown`."""
+    return _parse_plain(section, "caddy", "Caddyfile", caddy.read)
+
+
+def parse_tomcat(section: Section) -> list[Observation]:
+    """`web_server` for each installation, `vhost`, `web_problem`, `unknown`."""
+    files, links, places, _processes, _version, found = _gather(section)
+    bases = [block for block in blocks(section.text) if block.tag in {"base", "running"}]
+    running = {block.value for block in bases if block.tag == "running"}
+    for block in bases:
+        main = f"{block.value}/conf/server.xml"
+        if block.tag == "base" and main in files:
+            data = {"server": "tomcat", "running": block.value in running, "version": "", "main": main, "user": ""}
+            config = tomcat.read(files, main, links, base=block.value)
+            found += [Observation("web_server", data, places.get(main, 1)), *_observe("tomcat", config, places)]
+    return found
+
+
 PROBES = (
     Probe("nginx", NGINX, parse_nginx, seconds=30),
     Probe("apache", APACHE, parse_apache, seconds=30),
+    Probe("tomcat", TOMCAT, parse_tomcat, seconds=30),
+    Probe("lighttpd", LIGHTTPD, parse_lighttpd, seconds=30),
+    Probe("caddy", CADDY, parse_caddy, seconds=30),
 )

@@ -1,163 +1,80 @@
-"""Apache configuration text → vhosts.  Pure: includes are resolved only among the collected files; one line, one directive."""
+"""Apache configuration text → vhosts.  Pure: includes are resolved only among the collected files.
+
+Debian's and Red Hat's layouts, macros, conditional sections (`apache_text`); here: what a vhost serves, inherits and passes on.
+The main server is a vhost, too, where no `<VirtualHost>` takes its port.
+"""
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 
-from inventory.webconfig.model import Vhost, WebConfig, included
+from inventory.webconfig.apache_text import Line, State, arguments, environment, parse
+from inventory.webconfig.model import Vhost, WebConfig, unique
+from inventory.webconfig.tree import Tree
 
+__all__ = ["arguments", "environment", "read"]
 
-@dataclass
-class _Line:
-    name: str
-    args: list[str]
-    file: str
-    line: int
-    block: list[_Line] | None = None
-
-
-@dataclass
-class _State:
-    files: Mapping[str, str]
-    links: Mapping[str, str]
-    root: str
-    variables: dict[str, str]
-    config: WebConfig
-    reached: set[str] = field(default_factory=set)
-    modules: set[str] = field(default_factory=set)
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text, posix=True) if '"' in text or "'" in text else text.split()
-    except ValueError:
-        return text.split()
-
-
-def _parse(file: str, state: _State, depth: int = 0) -> list[_Line]:
-    """The file's lines as a tree, includes and `${variables}` resolved, conditional sections that do not hold left out."""
-    top: list[_Line] = []
-    stack: list[_Line] = [_Line("", [], file, 0, top)]
-    skipped: list[str] = []
-    pending, first = "", 0
-    for number, raw in enumerate(state.files[file].split("\n"), start=1):
-        first = first or number
-        if raw.endswith("\\"):
-            pending += raw[:-1] + " "
-            continue
-        text, line = (pending + raw).strip(), first
-        pending, first = "", 0
-        if not text or text.startswith("#"):
-            continue
-        text = re.sub(r"\$\{(\w+)\}", lambda m: state.variables.get(m.group(1), m.group()), text)
-        if text.startswith("</"):
-            name = text[2:].rstrip(">").strip().lower()
-            if skipped:
-                skipped.pop()
-            elif len(stack) > 1 and stack[-1].name == name:
-                stack.pop()
-            elif name not in {"ifmodule", "ifdefine", "ifversion", "if"}:
-                state.config.problem(file, line, f"</{name}> closes nothing that is open")
-            continue
-        if text.startswith("<"):
-            match = re.match(r"<\s*(\w+)\s*(.*?)>?$", text)
-            if match is None or skipped:
-                skipped += ["?"] if skipped else []
-                continue
-            name, args = match.group(1).lower(), _words(match.group(2))
-            if name in {"ifmodule", "ifdefine", "ifversion", "if", "else", "elseif"}:
-                if not _applies(name, args, state):
-                    skipped.append(name)
-                continue
-            made = _Line(name, args, file, line, [])
-            _into(stack[-1], made)
-            stack.append(made)
-            continue
-        if skipped:
-            continue
-        words = _words(text)
-        name = words[0].lower()
-        if name == "define" and len(words) > 1:
-            state.variables[words[1]] = words[2] if len(words) > 2 else ""
-        elif name == "loadmodule" and len(words) > 1:
-            state.modules.add(words[1])
-        elif name in {"include", "includeoptional"} and len(words) > 1:
-            _include(words[1], name, stack[-1], file, line, state, depth)
-        else:
-            _into(stack[-1], _Line(name, words[1:], file, line))
-    if len(stack) > 1:
-        state.config.problem(file, stack[-1].line, f"<{stack[-1].name}> is never closed")
-    return top
-
-
-def _into(parent: _Line, item: _Line) -> None:
-    if parent.block is not None:
-        parent.block.append(item)
-
-
-def _include(target: str, name: str, parent: _Line, file: str, line: int, state: _State, depth: int) -> None:
-    pattern = target if target.startswith("/") else f"{state.root}/{target}"
-    matches = included(pattern, state.files, state.links)
-    if not matches and name == "include":
-        state.config.problem(file, line, f"the included file {pattern} was not collected")
-    for shown, real in matches:
-        state.reached |= {shown, real}
-        if depth < 12:
-            for item in _parse(real, state, depth + 1):
-                _into(parent, item)
-
-
-def _applies(name: str, args: list[str], state: _State) -> bool:
-    wanted = args[0] if args else ""
-    negative = wanted.startswith("!")
-    wanted = wanted.lstrip("!")
-    if name == "ifdefine":
-        return (wanted in state.variables) != negative
-    if name == "ifmodule":
-        short = wanted.removeprefix("mod_").removesuffix(".c").removesuffix("_module")
-        loaded = any(short in module or module.removesuffix("_module") == short for module in state.modules)
-        builtin = short in {"core", "so", "log_config", "logio", "version", "unixd", "http", "watchdog"}
-        return (loaded or builtin) != negative
-    return name not in {"else", "elseif"}
-
-
-def _values(block: list[_Line], name: str) -> list[_Line]:
-    return [item for item in block if item.name == name]
+_STATUS = {"permanent", "temp", "seeother", "gone"}
+# conditions that hold for every plain request: what stays is still a vhost that only redirects
+_ALWAYS = re.compile(r"%\{(HTTPS|SERVER_NAME|SERVER_PORT|REQUEST_SCHEME|HTTP:X-Forwarded-Proto)\}|%\{REQUEST_URI\}!", re.I)
 
 
 def read(
-    files: Mapping[str, str],
-    main: str = "/etc/apache2/apache2.conf",
+    files: Mapping[str, str] | Tree,
+    main: str | Iterable[str] = "/etc/apache2/apache2.conf",
     links: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
+    *,
+    root: str = "",
 ) -> WebConfig:
-    """All vhosts reached from `main` (enabled), and those of sites-available that nothing includes (not enabled)."""
-    config = WebConfig()
-    root = main.rsplit("/", 1)[0]
-    root = root.removesuffix("/conf") if main.endswith("/conf/httpd.conf") else root
-    state = _State(files, links or {}, root, {"APACHE_LOG_DIR": "/var/log/apache2", **(variables or {})}, config)
-    if main not in files:
-        config.problem(main, 1, "the main configuration was not collected")
-        tree: list[_Line] = []
-    else:
-        state.reached.add(main)
-        tree = _parse(main, state)
-    for item in _flat(tree, "virtualhost"):
-        config.vhosts.append(_vhost(item, tree, state, True))
-    if not config.vhosts and _values(tree, "documentroot"):
-        config.vhosts.append(_vhost(_Line("virtualhost", [], main, _values(tree, "documentroot")[0].line, tree), tree, state, True))
-    for name in sorted(files):
-        if name not in state.reached and "/sites-available/" in name:
-            alone = _State(files, links or {}, root, dict(state.variables), WebConfig(), set(), set(state.modules))
-            for item in _flat(_parse(name, alone), "virtualhost"):
-                config.vhosts.append(_vhost(item, tree, alone, False))
+    """Vhosts reached from `main` (enabled), and those beside it that no include reaches (not enabled).
+
+    `variables` are the environment's and what `-D` defines.  `main` may be several files when the main configuration was not
+    collected; `root` is then the server's root.
+    """
+    tree, config = Tree.of(files, links), WebConfig()
+    mains = [main] if isinstance(main, str) else list(main)
+    root = root or (mains[0].rsplit("/", 1)[0] if mains else "")
+    root = root.removesuffix("/conf") if mains and mains[0].endswith("/conf/httpd.conf") else root
+    state = State(tree, root, {"APACHE_LOG_DIR": "/var/log/apache2", **(variables or {})}, config)
+    top: list[Line] = []
+    for name in mains:
+        if tree.text(name) is None:
+            config.problem(name, 1, "the main configuration was not collected")
+        elif tree.real(name) not in config.reached:
+            config.reached |= {name, tree.real(name)}
+            top += parse(tree.real(name), state)
+    server = _Server(top, state)
+    config.vhosts = [server.vhost(item, True) for item in _flat(top, "virtualhost")]
+    config.vhosts += server.itself(config.vhosts, tree.real(mains[0]) if mains else "")
+    config.vhosts = list({(v.file, v.line, tuple(v.names)): v for v in config.vhosts}.values())
+    config.finish(tree.dead)
+    homes = {root, state.root, *(name.rsplit("/", 1)[0] for name in config.reached)} - {"", "/"}
+    for name in sorted(tree.files):
+        text = tree.files[name]
+        if name in config.reached or "<virtualhost" not in text.lower() or not any(name.startswith(home + "/") for home in homes):
+            continue
+        alone = WebConfig(reached=set(config.reached))
+        inner = State(tree, state.root, dict(state.variables), alone, state.modules, dict(state.macros), state.modules_missing)
+        beside = _Server(top, inner, server.listens)
+        found = [beside.vhost(item, False) for item in _flat(parse(name, inner), "virtualhost") if item.file == name]
+        config.vhosts += found
+        config.problems += [problem for problem in alone.problems if found and problem["file"] == name]
     return config
 
 
-def _flat(block: list[_Line], name: str) -> list[_Line]:
+def _values(block: Iterable[Line], name: str) -> list[Line]:
+    return [item for item in block if item.name == name and item.args]
+
+
+def _last(block: list[Line], name: str) -> str:
+    """The value in force: a later directive of the same scope replaces an earlier one."""
+    found = _values(block, name)
+    return found[-1].args[0] if found else ""
+
+
+def _flat(block: list[Line], name: str) -> list[Line]:
     found = []
     for item in block:
         if item.name == name:
@@ -167,52 +84,188 @@ def _flat(block: list[_Line], name: str) -> list[_Line]:
     return found
 
 
-def _deep(block: list[_Line], name: str) -> list[_Line]:
-    return [item for item in block if item.name == name] + [hit for item in block if item.block for hit in _deep(item.block, name)]
+def _deep(block: list[Line], within: Line | None = None) -> Iterator[tuple[Line, Line | None]]:
+    """Every directive of a block with the section it stands in; other vhosts are not entered."""
+    for item in block:
+        yield item, within
+        if item.block and item.name != "virtualhost":
+            yield from _deep(item.block, item)
 
 
-def _vhost(item: _Line, tree: list[_Line], state: _State, enabled: bool) -> Vhost:
-    block = item.block or []
-    names = [name.rsplit(":", 1)[0] for line in _values(block, "servername") for name in line.args[:1]]
-    names += [name for line in _values(block, "serveralias") for name in line.args]
-    tls_on = any(line.args[:1] and line.args[0].lower() == "on" for line in _values(block, "sslengine"))
-    listen = []
-    for address in item.args or ["*:80"]:
-        host, _, port = address.rpartition(":") if ":" in address else (address, "", "80")
-        listen.append({"address": host, "port": port, "tls": tls_on, "default": host == "_default_"})
-    roots = _values(block, "documentroot") or _values(tree, "documentroot")
-    docroot = roots[0].args[0] if roots and roots[0].args else ""
-    docroot = docroot if docroot.startswith("/") or not docroot else f"{state.root}/{docroot}"
-    certificate = next((line.args[0] for line in _values(block, "sslcertificatefile") if line.args), "")
-    key = next((line.args[0] for line in _values(block, "sslcertificatekeyfile") if line.args), "")
-    proxy = [
-        line.args[1] for line in _deep(block, "proxypass") + _deep(block, "proxypassmatch") if len(line.args) > 1 and line.args[1] != "!"
-    ]
-    proxy += [line.args[1] for line in _deep(block, "rewriterule") if len(line.args) > 2 and re.search(r"\bP\b", line.args[2])]
-    handlers = [line.args[0] for scope in (block, tree) for line in _deep(scope, "sethandler") if line.args and "fcgi:" in line.args[0]]
-    fastcgi = sorted({h.removeprefix("proxy:").partition("|")[0] for h in handlers} | {p for p in proxy if p.startswith("fcgi:")})
-    proxy = sorted({p for p in proxy if not p.startswith("fcgi:")})
-    php = bool(fastcgi) or any("php" in module for module in state.modules)
-    redirect = ""
-    for line in _values(block, "redirect") + _values(block, "redirectpermanent"):
-        args = [arg for arg in line.args if not arg.isdigit() and arg.lower() not in {"permanent", "temp", "seeother", "gone"}]
-        if len(args) == 2 and args[0] == "/":
-            redirect = args[1]
-    logs = _values(block, "customlog") or _values(tree, "customlog")
-    access = [[line.args[0], line.args[1] if len(line.args) > 1 else ""] for line in logs if line.args and not line.args[0].startswith("|")]
-    access = [[path if path.startswith("/") else f"{state.root}/{path}", form] for path, form in access]
-    return Vhost(
-        "apache", names, listen, docroot.rstrip("/") or docroot, item.file, item.line, enabled,
-        {"certificate": certificate, "key": key} if tls_on else None, proxy, fastcgi, php, redirect, access,
-        _htaccess(docroot, block, tree), any(entry["default"] for entry in listen), [],
-    )  # fmt: skip
+def _address(text: str) -> tuple[str, str]:
+    """(address, port) of `80`, `a:80`, `[::]:80`, `[::]`, `a`; port '' when not given."""
+    if text.isdigit():
+        return "", text
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*|.*):(\d+|\*)", text)
+    return (match.group(1), match.group(2).replace("*", "")) if match else (text, "")
 
 
-def _htaccess(docroot: str, block: list[_Line], tree: list[_Line]) -> bool:
+class _Server:
+    """The main server: what its vhosts inherit."""
+
+    def __init__(self, top: list[Line], state: State, listens: list[tuple[str, str, str]] | None = None) -> None:
+        self.top, self.state = top, state
+        self.members = self._balancers(top)
+        self.workers: dict[str, str] | None = None
+        self.listens = listens if listens is not None else [
+            (*_address(item.args[0]), item.args[1].lower() if len(item.args) > 1 else "")
+            for item in _flat(top, "listen") + _flat(top, "port") if item.args
+        ]  # fmt: skip
+
+    def path(self, text: str) -> str:
+        return text if text.startswith("/") or not text or not self.state.root else f"{self.state.root.rstrip('/')}/{text}"
+
+    def _balancers(self, block: list[Line]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for item, within in _deep(block):
+            if item.name != "balancermember" or not item.args:
+                continue
+            inside = within is not None and within.name == "proxy" and within.args
+            name, member = (within.args[0], item.args[0]) if inside and within else (item.args[0], (item.args[1:] or [""])[0])
+            if member:
+                found.setdefault(name.rstrip("/").lower(), []).append(member)
+        return found
+
+    def _worker(self, name: str) -> str:
+        """A worker of mod_jk, by its properties file when that was collected."""
+        if self.workers is None:
+            self.workers = {}
+            file = next((item.args[0] for item in _flat(self.top, "jkworkersfile") if item.args), "")
+            for raw in (self.state.tree.text(self.path(file)) or "").split("\n"):
+                key, equals, value = raw.partition("=")
+                if equals:
+                    self.workers[key.strip()] = value.strip()
+        host = self.workers.get(f"worker.{name}.host", "localhost")
+        port = self.workers.get(f"worker.{name}.port", "")
+        return f"ajp://{host}:{port}" if port else f"jk:{name}"
+
+    def _resolved(self, target: str, members: Mapping[str, list[str]]) -> list[str]:
+        match = re.match(r"(balancer://[^/]+)(.*)", target, re.S)
+        found = members.get(match.group(1).lower(), []) if match else []
+        return [member.rstrip("/") + match.group(2) for member in found] if match and found else [target]
+
+    def _passed(self, block: list[Line], main: list[Line]) -> tuple[list[str], list[str]]:
+        """(proxy targets, FastCGI targets) of a vhost."""
+        targets: list[str] = []
+        for item, within in _deep(block):
+            args, name = item.args, item.name
+            if name in {"proxypass", "proxypassmatch"} and args:
+                in_location = within is not None and within.name in {"location", "locationmatch"}
+                target = args[0] if in_location and ("://" in args[0] or args[0] == "!") else (args[1:] or [""])[0]
+                targets += [target] if target not in {"", "!"} else []
+            elif name == "rewriterule" and len(args) > 2 and {"p", "proxy"} & set(args[2].strip("[]").lower().replace(" ", "").split(",")):
+                targets.append(args[1])
+            elif name == "sethandler" and args and args[0].startswith("proxy:"):
+                targets.append(args[0].removeprefix("proxy:"))
+            elif name == "jkmount" and len(args) > 1:
+                targets.append(self._worker(args[1]))
+            elif name in {"wsgiscriptalias", "wsgiscriptaliasmatch"} and len(args) > 1:
+                targets.append(f"wsgi:{self.path(args[1])}")  # a process of its own answers: the site is not its docroot alone
+        for item, _within in _deep(main):
+            if item.name == "sethandler" and item.args and "fcgi:" in item.args[0]:
+                targets.append(item.args[0].removeprefix("proxy:"))
+        members = {**self.members, **self._balancers(block)}
+        resolved = [text for target in targets for text in self._resolved(target, members)]
+        # `unix:/run/a.sock|fcgi://name`: behind the socket the name says nothing
+        fastcgi = {text.partition("|")[0] for text in resolved if "fcgi:" in text}
+        return sorted({text for text in resolved if "fcgi:" not in text}), sorted(fastcgi)
+
+    def _listen(self, item: Line, engine: str, certificate: str) -> list[dict[str, object]]:
+        found = []
+        for text in item.args or ["*:80"]:
+            address, port = _address(text)
+            # no port means every port that the server listens on
+            ports = [port] if port else unique([listen[1] for listen in self.listens if listen[1]]) or ["80"]
+            for one in ports:
+                https = one == "443" and not any(p == "443" and kind == "http" for _a, p, kind in self.listens)
+                https = https or any(p == one and kind == "https" for _a, p, kind in self.listens)
+                # mod_ssl turns itself on for a port whose protocol is https, once there is a certificate
+                tls = engine == "on" or (not engine and bool(certificate) and https)
+                found.append({"address": address, "port": one, "tls": tls, "default": address == "_default_"})
+        return found
+
+    def vhost(self, item: Line, enabled: bool) -> Vhost:
+        """One `<VirtualHost>`, or the main server as if it were one."""
+        block = item.block or []
+        own = [] if block is self.top else self.top
+        names = [re.sub(r"^\w+://|:\d+$", "", _last(block, "servername"))] if _last(block, "servername") else []
+        names += [name for line in _values(block, "serveralias") for name in line.args]
+        certificate, key = (_last(block, name) or _last(own, name) for name in ("sslcertificatefile", "sslcertificatekeyfile"))
+        engine = (_last(block, "sslengine") or _last(own, "sslengine")).lower()
+        listen = self._listen(item, engine, certificate)
+        problems: list[str] = []
+        docroot = self.path(_last(block, "documentroot") or self._aliased(block) or _last(own, "documentroot"))
+        if "${" in docroot:
+            problems.append(f"the root {docroot[:300]} holds a variable that nothing read here defines")
+            docroot = ""
+        proxy, fastcgi = self._passed(block, own)
+        handlers = [line for scope in (block, own) for line, _ in _deep(scope) if line.name in {"addhandler", "sethandler", "addtype"}]
+        php = bool(fastcgi) or any("php" in module for module in self.state.modules)
+        php = php or any(arg.lower().startswith("application/x-httpd-php") for line in handlers for arg in line.args[:1])
+        logs = _values(block, "customlog") or _values(block, "transferlog") or _values(own, "customlog")
+        access = [[self.path(line.args[0]), (line.args[1:] or [""])[0]] for line in logs if not line.args[0].startswith("|")]
+        return Vhost(
+            "apache", unique([name for name in names if name]), listen, docroot.rstrip("/") or docroot, item.file, item.line, enabled,
+            {"certificate": self.path(certificate), "key": self.path(key)} if any(entry["tls"] for entry in listen) else None,
+            proxy, fastcgi, php, _redirect(block), access, _htaccess(docroot, block, own),
+            any(bool(entry["default"]) for entry in listen), problems,
+        )  # fmt: skip
+
+    def _aliased(self, block: list[Line]) -> str:
+        """`Alias / DIR` and `VirtualDocumentRoot` without a pattern stand for a document root."""
+        for line in _values(block, "alias"):
+            if line.args[0] == "/" and len(line.args) > 1:
+                return line.args[1]
+        virtual = _last(block, "virtualdocumentroot")
+        return virtual if "%" not in virtual else ""
+
+    def itself(self, vhosts: list[Vhost], main: str) -> list[Vhost]:
+        """The main server as a vhost, for the ports it listens on that no vhost takes."""
+        taken = {str(entry["port"]) for vhost in vhosts for entry in vhost.listen}
+        free = [listen for listen in self.listens if listen[1] not in taken]
+        if not self.listens and "80" not in taken and not vhosts:
+            free = [("*", "80", "")]
+        roots = _values(self.top, "documentroot")
+        if not free or not (roots or _values(self.top, "proxypass")):
+            return []
+        place = roots[-1] if roots else _values(self.top, "proxypass")[0]
+        args = unique([f"{address or '*'}:{port}" for address, port, _kind in free])
+        return [self.vhost(Line("virtualhost", args, place.file or main, place.line, self.top), True)]
+
+
+def _redirect(block: list[Line]) -> str:
+    """Where a vhost that does nothing else redirects to, '' if it serves."""
+    conditions: list[str] = []
+    for line, within in _deep(block):
+        args = line.args
+        if line.name == "rewritecond":
+            conditions.append("".join(args[:2]))
+        if line.name in {"redirect", "redirectpermanent", "redirecttemp", "redirectmatch"}:
+            rest = [arg for arg in args if not arg.isdigit() and arg.lower() not in _STATUS]
+            if within is not None and within.name == "location" and within.args[:1] == ["/"] and len(rest) == 1:
+                return rest[0]
+            whole = (
+                {"/"} if line.name != "redirectmatch" else {"^/(.*)$", "^(.*)$", "(.*)", "^/(.*)", "^/?(.*)$", "^", ".*", "^.*$", "^(.*)"}
+            )
+            if len(rest) == 2 and rest[0] in whole and (within is None or within.name.startswith("if")):
+                return rest[1]
+        if line.name == "rewriterule":
+            flags = (args[2] if len(args) > 2 else "").strip("[]").lower().replace(" ", "").split(",")
+            outside = len(args) > 1 and re.match(r"https?://", args[1])
+            always = all(_ALWAYS.match(text) for text in conditions)
+            everything = args[:1] and re.fullmatch(r"\^?/?\(?(\.\*)?\)?\$?", args[0])
+            moves = any(re.match(r"r(edirect)?(=|$)", flag) for flag in flags)
+            if within is None and outside and everything and moves and always:
+                return args[1]
+            conditions = []
+    return ""
+
+
+def _htaccess(docroot: str, block: list[Line], main: list[Line]) -> bool:
     """The effective AllowOverride: of the longest <Directory> that holds the docroot; the vhost's own wins at equal length."""
     best, allowed = -1, False
-    for section in _values(tree, "directory") + _values(block, "directory"):
-        path = section.args[0].rstrip("/") if section.args else ""
+    for section in _values(main, "directory") + _values(block, "directory"):
+        path = section.args[0].rstrip("/")
         if docroot == path or docroot.startswith(path + "/"):
             for line in _values(section.block or [], "allowoverride"):
                 if len(path) >= best:

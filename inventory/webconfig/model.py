@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
+
+SERVERS = ("nginx", "apache", "tomcat", "lighttpd", "caddy")
+MOST_LINES = 200_000
+"""How many lines or directives one configuration may grow to by includes, macros and snippets: files that include each other
+twice each would otherwise double with every level."""
+MOST_PROBLEMS = 500
+"""A file that is no configuration at all would have a problem in each of its lines."""
+DEEPEST = 60
+"""How deep blocks are followed; no server's language needs more, and a file of nothing but `{` must not exhaust the stack."""
 
 
 @dataclass
 class Vhost:
-    """One parsed block.  `listen` are {address, port, tls, default}; `access_log` are [path, format]."""
+    """One parsed block.  `listen` are {address, port, tls, default}; `access_log` are [path, format]; `contexts` are Tomcat's
+    applications beside the root, as [path, directory]."""
 
     server: str
     names: list[str]
@@ -28,38 +36,60 @@ class Vhost:
     htaccess: bool = False
     default: bool = False
     problems: list[str] = field(default_factory=list)
+    contexts: list[list[str]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
 
+    @property
+    def secure(self) -> bool:
+        """Whether any of its addresses speaks TLS."""
+        return bool(self.tls) or any(entry["tls"] for entry in self.listen)
+
+    def addresses(self) -> list[str]:
+        """Where it listens: `80` for all addresses, else `198.51.100.1:8080`, `[::]:443`, `unix:/run/x.sock`."""
+        shown = []
+        for entry in self.listen:
+            address, port = str(entry["address"]), str(entry["port"])
+            text = port if address in {"", "*", "_default_"} else f"{address}:{port}" if port else address
+            if text not in shown:
+                shown.append(text)
+        return shown
+
 
 @dataclass
 class WebConfig:
-    """All vhosts of one server; `problems` are {file, line, message}."""
+    """All vhosts of one server; `problems` are {file, line, message}; `reached` are the files that were read."""
 
     vhosts: list[Vhost] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    reached: set[str] = field(default_factory=set)
+    lines: int = 0
 
     def problem(self, file: str, line: int, message: str) -> None:
         """Note what could not be read; reading goes on."""
-        self.problems.append({"file": file, "line": line, "message": message})
+        entry = {"file": file, "line": line, "message": message}
+        if len(self.problems) < MOST_PROBLEMS and entry not in self.problems[-20:]:
+            self.problems.append(entry)
+
+    def spend(self, count: int, file: str, line: int) -> bool:
+        """Count lines read; False once there are more than a configuration has, with one problem noted."""
+        within = self.lines < MOST_LINES
+        self.lines += count
+        if within and self.lines >= MOST_LINES:
+            self.problem(file, line, f"more than {MOST_LINES} lines by includes: the rest is not read")
+        return within
+
+    def finish(self, dead_links: set[str]) -> None:
+        """Problems of enabled vhosts are problems of the configuration, too; so are links that lead nowhere."""
+        for name in sorted(dead_links):
+            self.problem(name, 1, "a link to what was not collected")
+        for vhost in self.vhosts:
+            for text in vhost.problems:
+                self.problem(vhost.file, vhost.line, text)
 
 
-def included(pattern: str, files: Mapping[str, str], links: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Collected files that an include's glob names, sorted: (name as included, name of the text).  Never looks at a disk.
-
-    `*` does not cross a `/`; a pattern that names a directory takes everything below it (as Apache does).
-    """
-    depth = pattern.rstrip("/").count("/")
-    found: dict[str, str] = {}
-    for name in (*files, *links):
-        real = links.get(name, name)
-        for _ in range(5):
-            real = links.get(real, real)
-        if real not in files:
-            continue
-        below = name.startswith(pattern.rstrip("/") + "/")
-        if below or (name.count("/") == depth and fnmatchcase(name, pattern) and not name.rsplit("/", 1)[1].startswith(".")):
-            found[name] = real
-    return sorted(found.items())
+def unique(names: list[str]) -> list[str]:
+    """The names in their order, each once."""
+    return list(dict.fromkeys(names))

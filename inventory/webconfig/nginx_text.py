@@ -1,0 +1,129 @@
+"""nginx configuration text → directives with their lines.  Pure, in linear time; what does not parse hides nothing else.
+
+In: a `Tree` and the main file.  Out: `Directive`s, includes put in their place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inventory.webconfig.model import DEEPEST, WebConfig
+from inventory.webconfig.tree import Tree
+
+# possessive throughout: a quote that is never closed must not be tried again from every character
+_TOKEN = re.compile(
+    r"""(?P<space>\s++)|(?P<comment>\#[^\n]*+)|(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|(?P<mark>[{};])"""
+    r"""|(?P<word>(?:\$\{\w{0,99}\}|\\.|[^\s{};"'\\])(?:\$\{\w{0,99}\}|\\.|[^\s{};\\])*+)|(?P<bad>.)""",
+    re.S,
+)
+_LUA = re.compile(r"""--\[=*+\[|--[^\n]*+|\[=*+\[|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|[{}]""", re.S)
+_ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
+
+
+@dataclass
+class Directive:
+    """A directive with its arguments, its place, and its block's directives (None: it has no block)."""
+
+    name: str
+    args: list[str]
+    file: str
+    line: int
+    block: list[Directive] | None = None
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\([\"'\\trn])", lambda m: _ESCAPES.get(m.group(1), m.group(1)), text[1:-1])
+
+
+def _after_lua(text: str, at: int, hopeless: set[str]) -> int:
+    """Where a Lua block that was opened just before `at` ends.  Its strings and comments may hold braces and single quotes."""
+    depth = 1
+    while (match := _LUA.search(text, at)) is not None:
+        at, found = match.end(), match.group()
+        if found in "{}":
+            depth += 1 if found == "{" else -1
+            if not depth:
+                return at
+        elif found.endswith("["):
+            closing = found.removeprefix("--").replace("[", "]")
+            end = -1 if closing in hopeless else text.find(closing, at)
+            if end >= 0:
+                at = end + len(closing)
+            else:
+                hopeless.add(closing)  # not to be looked for again from every later bracket
+    return len(text)
+
+
+def parse(text: str, file: str, config: WebConfig) -> list[Directive]:
+    """Directives of one file.  What does not parse is noted as a problem; what stands before and after is kept."""
+    top: list[Directive] = []
+    stack: list[list[Directive]] = [top]
+    words: list[str] = []
+    line = start = 1
+    at = deeper = 0
+    hopeless: set[str] = set()
+    while (match := _TOKEN.match(text, at)) is not None:
+        at, kind, value = match.end(), match.lastgroup, match.group()
+        if kind in {"word", "quoted", "bad"}:
+            if not words:
+                start = line
+            words.append(_unquoted(value) if kind == "quoted" else value)
+        elif value == ";":
+            if words:
+                stack[-1].append(Directive(words[0], words[1:], file, start))
+            words = []
+        elif value == "{":
+            if words and words[-1].endswith("_by_lua_block"):
+                stack[-1].append(Directive(words[0], words[1:], file, start))
+                at = _after_lua(text, match.end(), hopeless)
+                line += text.count("\n", match.end(), at)
+            elif len(stack) > DEEPEST:
+                deeper += 1
+                if deeper == 1:
+                    config.problem(file, line, f"blocks more than {DEEPEST} deep are not read")
+            else:
+                inner: list[Directive] = []
+                stack[-1].append(Directive(words[0] if words else "", words[1:], file, start if words else line, inner))
+                stack.append(inner)
+            words = []
+        elif value == "}":
+            if words:
+                config.problem(file, start, f"`{words[0][:60]}` ends without `;`")
+            words = []
+            if deeper:
+                deeper -= 1
+            elif len(stack) > 1:
+                stack.pop()
+            else:
+                config.problem(file, line, "a `}` too many")
+        line += value.count("\n")
+    if len(stack) > 1 or words:
+        config.problem(file, line, "the file ends inside a block or a directive")
+    return top
+
+
+def expand(directives: list[Directive], tree: Tree, prefix: str, config: WebConfig, within: tuple[str, ...] = ()) -> Iterator[Directive]:
+    """The directives with every include in its place.  A file that includes itself is read once."""
+    for item in directives:
+        if not config.spend(1, item.file, item.line):
+            return
+        if item.name == "include" and item.args and item.block is None:
+            pattern = item.args[0] if item.args[0].startswith("/") else f"{prefix}/{item.args[0]}"
+            matches = tree.glob(pattern)
+            if not matches and not re.search(r"[*?\[]", pattern):
+                config.problem(item.file, item.line, f"the included file {pattern[:300]} was not collected")
+            config.spend(len(matches), item.file, item.line)
+            for name, real in matches:
+                config.reached |= {name, real}
+                if real not in tree.parsed:  # a snippet that a thousand vhosts include is read once
+                    tree.parsed[real] = parse(tree.files[real], real, config)
+                if real in within or len(within) > 20:
+                    config.problem(item.file, item.line, f"{name} includes itself")
+                else:
+                    yield from expand(tree.parsed[real], tree, prefix, config, (*within, real))
+        elif item.block is not None:
+            yield Directive(item.name, item.args, item.file, item.line, list(expand(item.block, tree, prefix, config, within)))
+        else:
+            yield item
