@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import carry, collect, decide, doctor, look, report, start, verify, vhosts
+from planner.cli import applications, carry, collect, decide, doctor, look, report, start, verify, vhosts
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -33,6 +33,7 @@ The order of work:
   planner verify SITE --at A   a site at its source and elsewhere: are they equal?
   planner rollback MOVE        take a move back, from whatever step it is at
   planner vhosts DIR           virtual hosts of a copied configuration tree; needs no workspace
+  planner applications DIR     web applications in a local folder, by their files; needs no workspace
   planner report               all of it as one HTML page
   planner drift                what a second set-up would change: nothing
 
@@ -49,6 +50,7 @@ carry.add(app)
 verify.add(app)
 report.add(app)
 vhosts.add(app)
+applications.add(app)
 
 
 def main() -> None:

@@ -1,0 +1,2 @@
+<?php
+	define('CI_VERSION', '2.2.6');

@@ -1,0 +1,2 @@
+<?php
+$system_path = 'system';

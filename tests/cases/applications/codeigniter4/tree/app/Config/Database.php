@@ -1,0 +1,7 @@
+<?php
+    public $default = [
+        'hostname' => 'localhost',
+        'username' => '',
+        'database' => '',
+        'DBDriver' => 'MySQLi',
+    ];

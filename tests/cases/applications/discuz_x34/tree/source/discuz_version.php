@@ -1,0 +1,13 @@
+<?php
+
+if(!defined('IN_DISCUZ')) {
+	exit('Access Denied');
+}
+
+if(!defined('DISCUZ_VERSION')) {
+	define('DISCUZ_VERSION', 'X3.4');
+	define('DISCUZ_RELEASE', '20191201');
+	define('DISCUZ_FIXBUG', '34000000');
+}
+
+?>

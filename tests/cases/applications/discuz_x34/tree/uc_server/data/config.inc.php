@@ -1,0 +1,2 @@
+<?php
+define('UC_DBNAME', 'ucenter');

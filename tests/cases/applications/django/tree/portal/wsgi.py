@@ -1,0 +1,5 @@
+# ruff: noqa
+# fmt: off
+import os
+from django.core.wsgi import get_wsgi_application
+application = get_wsgi_application()

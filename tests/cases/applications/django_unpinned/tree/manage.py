@@ -1,0 +1,3 @@
+# ruff: noqa
+# fmt: off
+from django.core.management import execute_from_command_line

@@ -1,0 +1,3 @@
+<?php
+$conf['title'] = 'Wiki';
+$conf['superuser'] = '@admin';

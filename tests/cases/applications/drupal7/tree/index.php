@@ -1,0 +1,2 @@
+<?php
+define('DRUPAL_ROOT', getcwd());

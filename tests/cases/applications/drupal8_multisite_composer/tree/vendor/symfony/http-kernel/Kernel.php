@@ -1,0 +1,2 @@
+<?php
+class Kernel { const VERSION = '3.4.41'; }

@@ -1,0 +1,4 @@
+# ruff: noqa
+# fmt: off
+from flask import Flask
+app = Flask(__name__)

@@ -1,0 +1,3 @@
+# ruff: noqa
+# fmt: off
+from app import app as application

@@ -1,0 +1,6 @@
+<?php
+/**
+ * MediaWiki version number
+ * @since 1.2
+ */
+$wgVersion = '1.31.16';

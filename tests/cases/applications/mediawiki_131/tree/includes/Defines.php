@@ -1,0 +1,2 @@
+<?php
+define( 'DBO_DEBUG', 1 );

@@ -1,0 +1,3 @@
+<?php
+$plugin->version = 2020010100;
+$plugin->release = '1.4';

@@ -1,0 +1,2 @@
+<?php
+include PHPCMS_PATH.'/phpcms/base.php';

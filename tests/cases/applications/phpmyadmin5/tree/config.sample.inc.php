@@ -1,0 +1,2 @@
+<?php
+$cfg['Servers'][$i]['host'] = 'localhost';

@@ -1,0 +1,4 @@
+<?php
+class Config
+{
+        $this->set('PMA_VERSION', '4.9.7');

@@ -1,0 +1,3 @@
+<?php
+define('APP_PATH','./Application/');
+require './ThinkPHP/ThinkPHP.php';

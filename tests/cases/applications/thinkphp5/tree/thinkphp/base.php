@@ -1,0 +1,2 @@
+<?php
+define('THINK_VERSION', '5.0.24');

@@ -1,0 +1,4 @@
+<?php
+class App extends Container
+{
+    const VERSION = '6.0.12LTS';

@@ -1,0 +1,6 @@
+<?php
+/**
+ * @package Typecho Replica Theme 
+ * @author Typecho Team
+ * @version 1.2
+ */

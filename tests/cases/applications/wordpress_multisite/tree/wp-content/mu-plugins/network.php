@@ -1,0 +1,5 @@
+<?php
+/**
+ * Plugin Name: Network rules
+ * Version: 0.3
+ */

@@ -1,0 +1,7 @@
+<?php
+/**
+ * The WordPress version string.
+ */
+$wp_version = '5.8.9';
+$wp_db_version = 56657;
+$wp_local_package = 'zh_CN';

@@ -1,0 +1,4 @@
+# ruff: noqa
+# fmt: off
+import sys
+from survey import app as application

@@ -1,0 +1,7 @@
+<?php
+class YiiBase
+{
+	public static function getVersion()
+	{
+		return '1.1.24';
+	}

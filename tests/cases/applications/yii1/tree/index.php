@@ -1,0 +1,2 @@
+<?php
+$yii=dirname(__FILE__).'/framework/yii.php';

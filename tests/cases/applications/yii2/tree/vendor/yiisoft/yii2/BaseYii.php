@@ -1,0 +1,5 @@
+<?php
+    public static function getVersion()
+    {
+        return '2.0.47';
+    }

@@ -1,0 +1,2 @@
+<?php
+$config->version       = '12.5.3';
