@@ -100,6 +100,8 @@ def _stays(item: Candidate) -> str:
         return f"its verdict is {item.recommendation}; this planner carries out site-cluster and virtual-host"
     if value(item.facts, "site.declared") is not True:
         return "no unit has declared it; have it declared first"
+    if value(item.facts, "site.tls") is True:
+        return "it is served over HTTPS, and this planner does not yet bring certificates to a destination"
     if item.strength == "undecided":
         return "the verdict is undecided; see planner explain"
     return ""
