@@ -29,7 +29,7 @@ import ansible_runner
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
 from planner import bundle, equality, verification
-from planner.journal import MoveState, Writer
+from planner.journal import ROLLBACK, MoveState, Writer
 
 RELEASE = {"freeze": ("freeze",), "sync": ("freeze",), "verify": ("freeze",), "cutover": ("cutover", "freeze")}
 """Which steps are taken back at once when a step fails."""
@@ -202,16 +202,16 @@ class Carrier:
     say: Say
     stop: Stop = field(default_factory=Stop)
 
-    @property
-    def _journal(self) -> Writer:
-        return Writer(self.book, str(self.plan["id"]), self.run)
+    def _note(self, move: Mapping[str, Any], now: MoveState, step: str, event: str, attempt: int = 1, **detail: Any) -> None:
+        """One line of the journal, on disk first, then in the state that this run goes by."""
+        Writer(self.book, str(self.plan["id"]), self.run).write(move["id"], step, event, attempt, **detail)
+        now.take(step, event, str(detail.get("error", "")))
 
     def forward(self, move: Mapping[str, Any], now: MoveState, until: str = "") -> None:
         """All steps that are left, up to `until`.  Raises RunError with what failed, after what was frozen is released."""
-        for step in now.undo_first:
-            self._undo(move, now, step)
-        while (following := now.next) is not None:
-            step = following
+        for begun in now.undo_first:
+            self._undo(move, now, begun)
+        while step := now.next:
             if self.stop.soon.is_set():
                 raise RunError(f"{move['id']}: stopped before {step}", hint="planner run goes on there")
             self._apply(move, now, step)
@@ -224,16 +224,12 @@ class Carrier:
             if step in UNDO and (step != "lower-ttl" or move["dns"] is not None):
                 self._undo(move, now, step)
             else:
-                self._journal.write(move["id"], step, "undone")
-                now.steps[step] = "waiting"
-        self._journal.write(move["id"], "rollback", "undone")
-        now.rolled_back = True
+                self._note(move, now, step, "undone")
+        self._note(move, now, ROLLBACK, "undone")
 
     def _apply(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
         attempt = now.attempts.get(step, 0) + 1
-        now.attempts[step] = attempt
-        self._journal.write(move["id"], step, "started", attempt)
-        _set(now, step, "started")
+        self._note(move, now, step, "started", attempt)
         begun = time.monotonic()
         try:
             detail = self._verify(move) if step == "verify" else self._play(move, step, attempt)
@@ -242,14 +238,12 @@ class Carrier:
         except (PlannerError, OSError) as error:
             if self.stop.now.is_set():
                 raise RunError(f"{move['id']}: stopped in the middle of {step}", hint="planner run goes on there") from error
-            self._journal.write(move["id"], step, "failed", attempt, error=str(error)[:4000], seconds=round(time.monotonic() - begun, 1))
-            _set(now, step, "failed")
+            self._note(move, now, step, "failed", attempt, error=str(error)[:4000], seconds=round(time.monotonic() - begun, 1))
             self.say(move["id"], step, f"failed: {error}")
             self._release(move, now, step)
             raise RunError(f"{move['id']}: {step}: {error}", hint=_afterwards(step)) from error
         detail["seconds"] = round(time.monotonic() - begun, 1)
-        self._journal.write(move["id"], step, "done", attempt, **detail)
-        _set(now, step, "done")
+        self._note(move, now, step, "done", attempt, **detail)
         self.say(move["id"], step, f"done in {detail['seconds']:.1f} s{_summary(detail)}")
 
     def _release(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
@@ -258,21 +252,16 @@ class Carrier:
                 self._undo(move, now, release)
 
     def _undo(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
-        self._journal.write(move["id"], step, "undo-started")
-        _set(now, step, "undoing")
+        self._note(move, now, step, "undo-started")
         try:
             detail = self._play(move, f"undo-{step}", now.attempts.get(step, 0) + 1)
         except (PlannerError, OSError) as error:
-            self._journal.write(move["id"], step, "undo-failed", error=str(error)[:4000])
-            _set(now, step, "undo-failed")
+            self._note(move, now, step, "undo-failed", error=str(error)[:4000])
             raise RunError(
                 f"{move['id']}: {step} could not be taken back: {error}",
                 hint=f"put it right, then planner run or planner rollback {move['id']} tries again",
             ) from error
-        self._journal.write(move["id"], step, "undone", **detail)
-        names = list(now.steps)
-        for name in names[names.index(step) :]:
-            now.steps[name] = "waiting"
+        self._note(move, now, step, "undone", **detail)
         self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s")
 
     def _play(self, move: Mapping[str, Any], step: str, attempt: int) -> dict[str, Any]:
@@ -317,15 +306,6 @@ class Carrier:
             what = f"{wrong[0].url}: {wrong[0].differences[0].kind}" if wrong else seen.reason
             raise RunError(f"the old address does not pass visitors on as it should: {what}")
         return {"passed_on": f"{len(answered)} pages"}
-
-
-def _set(now: MoveState, step: str, value: str) -> None:
-    now.begun = True
-    now.steps[step] = value
-    if value == "started":
-        names = list(now.steps)
-        for name in names[names.index(step) + 1 :]:
-            now.steps[name] = "waiting"
 
 
 def _summary(detail: Mapping[str, Any]) -> str:

@@ -20,6 +20,9 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model
 
 EVENTS = ("started", "done", "failed", "undo-started", "undone", "undo-failed")
+ROLLBACK = "rollback"
+"""Stands where a step stands, in the line that ends a rollback."""
+_STATES = {"started": "started", "done": "done", "failed": "failed", "undo-started": "undoing", "undo-failed": "undo-failed"}
 
 
 @dataclass
@@ -65,36 +68,33 @@ class MoveState:
                 return "sync" if step == "verify" and value != "waiting" and "sync" in self.steps else step
         return None
 
+    def take(self, step: str, event: str, error: str = "") -> None:
+        """What one line of the journal changes; the only place that knows."""
+        if step not in self.steps:
+            if event == "undone" and step == ROLLBACK:
+                self.rolled_back = True
+            return
+        self.begun = True
+        if event == "started":
+            self.attempts[step] = self.attempts.get(step, 0) + 1
+            self.rolled_back, self.error = False, ""
+        elif event in {"failed", "undo-failed"}:
+            self.error = error
+        if event != "undone":
+            self.steps[step] = _STATES[event]
+        if event in {"started", "undone"}:  # what came later was built on this step
+            names = list(self.steps)
+            first = names.index(step) + (event == "started")
+            self.steps.update(dict.fromkeys(names[first:], "waiting"))
+
 
 def state(steps: Sequence[str], rows: Iterable[model.Journal]) -> MoveState:
     """What a move's rows amount to."""
     now = MoveState(dict.fromkeys(steps, "waiting"))
     for row in rows:
         now.last = row.at
-        if row.step not in now.steps:
-            if row.event == "undone" and row.step == "rollback":
-                now.rolled_back = True
-            continue
-        now.begun = True
-        if row.event == "started":
-            now.attempts[row.step] = now.attempts.get(row.step, 0) + 1
-            now.rolled_back, now.error = False, ""
-        elif row.event in {"failed", "undo-failed"}:
-            now.error = str(row.detail.get("error", ""))
-        _apply(now.steps, row.step, row.event)
+        now.take(row.step, row.event, str(row.detail.get("error", "")))
     return now
-
-
-def _apply(steps: dict[str, str], step: str, event: str) -> None:
-    names = list(steps)
-    if event == "undone":
-        for name in names[names.index(step) :]:
-            steps[name] = "waiting"
-        return
-    steps[step] = {"started": "started", "done": "done", "failed": "failed", "undo-started": "undoing", "undo-failed": "undo-failed"}[event]
-    if event == "started":  # what came later was built on the step that begins again
-        for name in names[names.index(step) + 1 :]:
-            steps[name] = "waiting"
 
 
 def read(session: Session, plan: Mapping[str, Any]) -> dict[str, MoveState]:
