@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,9 +42,7 @@ class Result:
 
 def visit(
     name: str,
-    address: str,
-    login: ssh.Login,
-    keys: ssh.Keys,
+    peer: ssh.Peer,
     probes: Sequence[Probe] = registry.PROBES,
     *,
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
@@ -53,18 +51,18 @@ def visit(
     """One host: one connection, one script, all sections parsed."""
     nonce = nonce or secrets.token_hex(12)
     stdin = collector.script(probes, nonce).encode()
-    seen = ssh.visit(address, login, keys, collector.COMMAND, stdin, deadlines=deadlines)
+    seen = ssh.visit(peer, collector.COMMAND, stdin, deadlines=deadlines)
     if seen.outcome not in {"ok", "partial", "timeout"} or not seen.output:
-        return Result(name, address, seen.outcome, seen.detail, seen.seconds)
+        return Result(name, peer.address, seen.outcome, seen.detail, seen.seconds)
     transcript = collector.read(seen.output, nonce, probes)
     outcome, detail = seen.outcome, seen.detail
     if not transcript.privilege:
-        return Result(name, address, "not unix" if outcome == "ok" else outcome, detail or "no POSIX shell answered", seen.seconds)
+        return Result(name, peer.address, "not unix" if outcome == "ok" else outcome, detail or "no POSIX shell answered", seen.seconds)
     found = tuple(registry.parse(transcript.sections))
     if outcome in {"ok", "timeout"}:
         outcome, detail = ended(transcript, probes, outcome, detail)
     output = collector.trimmed(seen.output, nonce)
-    return Result(name, address, outcome, detail, seen.seconds, output, transcript, found)
+    return Result(name, peer.address, outcome, detail, seen.seconds, output, transcript, found)
 
 
 def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: str = "ok", detail: str = "") -> tuple[str, str]:
@@ -82,18 +80,14 @@ def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: st
 
 
 def visit_all(
-    hosts: Sequence[tuple[str, str]],
-    login: ssh.Login,
-    keys: Mapping[str, ssh.Keys],
+    hosts: Sequence[tuple[str, ssh.Peer]],
     *,
     workers: int = 16,
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
 ) -> Iterator[Result]:
-    """Visit (name, address) pairs side by side; results come as they finish."""
+    """Visit (name, peer) pairs side by side; results come as they finish."""
     with ThreadPoolExecutor(max_workers=max(1, min(workers, len(hosts) or 1))) as pool:
-        futures = {
-            pool.submit(visit, name, address, login, keys.get(address, {}), deadlines=deadlines): (name, address) for name, address in hosts
-        }
+        futures = {pool.submit(visit, name, peer, deadlines=deadlines): (name, peer.address) for name, peer in hosts}
         for future in as_completed(futures):
             name, address = futures[future]
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -24,19 +24,16 @@ PART_SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class Hosts:
-    """How the machines are reached: `keys` by address."""
+    """How the machines are reached, by address."""
 
-    login: ssh.Login
-    keys: Mapping[str, ssh.Keys]
+    peer: Callable[[str], ssh.Peer]
 
     def run(self, address: str, script: str, *arguments: str) -> tuple[int, str]:
         """A script as root with arguments: exit status and what it printed.  Raises HostError when the visit itself failed."""
         nonce = secrets.token_hex(8)
         text = f"set -- {' '.join(shlex.quote(a) for a in arguments)}\n(\n{script}\n)\nprintf '\\nplanner-{nonce} %s\\n' \"$?\"\n"
         seen = ssh.visit(
-            address,
-            self.login,
-            self.keys.get(address, {}),
+            self.peer(address),
             collector.COMMAND,
             text.encode(),
             deadlines=ssh.Deadlines(command=PART_SECONDS),

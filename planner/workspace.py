@@ -128,9 +128,13 @@ class Workspace:
 
     @property
     def login(self) -> ssh.Login:
-        """How discovery logs in."""
+        """How hosts are logged in to where nothing else is said of them."""
         settings = self.configuration.ssh
-        return ssh.Login(settings.user, tuple(str(self._path(name)) for name in settings.key_files), settings.agent, settings.port)
+        return ssh.Login(settings.user, tuple(str(self._path(name)) for name in settings.key_files), settings.agent)
+
+    def peer(self, address: str, keys: ssh.Keys) -> ssh.Peer:
+        """How a host is reached and logged in to."""
+        return ssh.Peer(address, (self.login,), keys, self.configuration.ssh.port)
 
     @property
     def scope(self) -> scope.Scope:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from sqlalchemy import select
 
-from inventory import catalogue, discovery, model
+from inventory import catalogue, discovery, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
 from planner import bundle, equality, execution, journal, plan, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
@@ -69,7 +69,7 @@ def _access(book: catalogue.Catalogue, space: workspace.Workspace) -> bundle.Acc
     lines = [f"{address if port == 22 else f'[{address}]:{port}'} {key}\n" for address, listed in keys.items() for key in listed]
     space.known_hosts.write_text("".join(lines), encoding="utf-8")
     login = space.login
-    return bundle.Access(login.user, login.port, login.key_files, str(space.known_hosts), keys)
+    return bundle.Access(login.user, port, login.key_files, str(space.known_hosts), keys)
 
 
 def _carrier(space: workspace.Workspace, book: catalogue.Catalogue, document: Mapping[str, Any], live: _Live) -> execution.Carrier:
@@ -80,7 +80,8 @@ def _carrier(space: workspace.Workspace, book: catalogue.Catalogue, document: Ma
         keys = discovery.trusted(session)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     folder = space.plan_folder(document["id"]) / "bundle"
-    return execution.Carrier(document, folder, book, equality.Hosts(space.login, keys), space.root / "runs", run_id, live.step)
+    hosts = equality.Hosts(lambda address: space.peer(address, keys.get(address, {})))
+    return execution.Carrier(document, folder, book, hosts, space.root / "runs", run_id, live.step)
 
 
 class _Live:
@@ -129,7 +130,7 @@ def run(
         todo = [m for m in chosen if states[m["id"]].next is not None and (moves or not states[m["id"]].rolled_back)]
         _unchanged(book, [move for move in todo if not states[move["id"]].begun])
         carrier = _carrier(space, book, document, live)
-        _ready(space, todo, carrier.hosts.keys)
+        _ready(space, todo, carrier.hosts.peer)
         failed: list[str] = []
         if todo:
             _ask(
@@ -193,14 +194,14 @@ def _unchanged(book: catalogue.Catalogue, moves: list[dict[str, Any]]) -> None:
         )
 
 
-def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], keys: Mapping[str, Mapping[str, bytes]]) -> None:
+def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callable[[str], ssh.Peer]) -> None:
     """What can be known to fail is said before anything is begun, all of it at once.  Raises PlanError."""
     machines: dict[str, str] = {}
     for move in moves:
         destination = move["destination"]
         machines |= {move["source"]["address"]: move["source"]["host"], destination["receiver_address"]: destination["receiver"]}
         machines |= {address: name for name, address in destination.get("node_addresses", {}).items()}
-    problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not keys.get(address)]
+    problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not peer(address).keys]
     if any(move["dns"] for move in moves) and not os.access(space.dns_key(), os.R_OK):
         problems.append(f"the DNS key {space.dns_key()} cannot be read")
     problems += [f"the login key {name} cannot be read" for name in space.login.key_files if not os.access(name, os.R_OK)]

@@ -35,10 +35,10 @@ def discover(
     with book.session() as session:
         rows = list(session.scalars(select(model.Host).order_by(model.Host.name)))
         chosen = [catalogue.host_by_name(session, name) for name in hosts] if hosts else rows
-        pairs = [(host.name, host.address) for host in chosen]
         keys = discovery.trusted(session)
+        pairs = [(host.name, space.peer(host.address, keys.get(host.address, {}))) for host in chosen]
     scope = space.scope
-    refused = [reason for _, address in pairs if (reason := scope.refuses(address))]
+    refused = [reason for _, peer in pairs if (reason := scope.refuses(peer.address))]
     if refused:
         raise InputError("\n".join(refused), hint=f"see scope in {space.root / workspace.FILE}")
     if len(pairs) > scope.cap:
@@ -51,7 +51,7 @@ def discover(
     done: list[dict[str, Any]] = []
     with space.lock("discovery"), _progress() as progress:
         task = progress.add_task("visiting", total=len(pairs))
-        for result in discovery.visit_all(pairs, space.login, keys, workers=settings.workers, deadlines=deadlines):
+        for result in discovery.visit_all(pairs, workers=settings.workers, deadlines=deadlines):
             discovery.store(book, result)
             done.append(
                 {

@@ -18,7 +18,7 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path):
     (tmp_path / "inventory/platforms.yml").write_text("dns: {server: 192.0.2.53, zones: [edu], key_file: tsig.key}\n")
     space = workspace.find(tmp_path)
     with pytest.raises(PlanError) as refused:
-        carry._ready(space, [MOVE], {"192.0.2.1": {"ssh-ed25519": b"x"}})
+        carry._ready(space, [MOVE], lambda address: space.peer(address, {"ssh-ed25519": b"x"} if address == "192.0.2.1" else {}))
     for words in ("front (192.0.2.9) has no trusted key", "n1 (192.0.2.21)", "tsig.key cannot be read", "no-such-key cannot be read"):
         assert words in refused.value.message
     assert "old (" not in refused.value.message
@@ -26,4 +26,5 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path):
 
 def test_nothing_is_wanted_for_nothing(tmp_path):
     workspace.create(tmp_path)
-    carry._ready(workspace.find(tmp_path), [], {})
+    space = workspace.find(tmp_path)
+    carry._ready(space, [], lambda address: space.peer(address, {}))

@@ -1,92 +1,25 @@
-"""SSH visits: the only importer of paramiko.  Host keys are verified, every stage has a deadline, every end is an outcome.
+"""Visits by paramiko as it comes: one thread for each connection.  The way for every peer; `visit` brings back how it ended.
 
-In: an address, a login, the host keys an admin trusted, a script for `sh -s`.  Out: a `Visit` with an outcome of `OUTCOMES` and
-what the host printed.  Nothing raises for a bad host: a failed host is data (the way nornir sees it), so one never stops others.
+Host keys are verified, every stage has a deadline, every end is an outcome.  Nothing raises for a bad host.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import paramiko
 
+from inventory.ssh.model import OUTCOMES, Deadlines, Keys, Login, OfferedKey, Peer, Visit
+
 # what goes wrong with a host is its outcome; paramiko's own lines about it would only stand in the way
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
-
-OUTCOMES = {
-    "ok": "visited, all sections read",
-    "partial": "visited, some sections are missing or were cut",
-    "unreachable": "no answer, no route or the name does not resolve: is it switched on, does the firewall let us through?",
-    "refused": "the port answers with a refusal: is sshd running, is the port right?",
-    "host key unknown": "nobody has trusted this host's key yet: compare its fingerprint, then `planner hosts trust`",
-    "host key changed": "the host's key is not the one trusted before: find out why before anything else is done with it",
-    "auth": "the login was refused: is our public key in the account's authorized_keys?",
-    "timeout": "a deadline passed: the host answers too slowly or hangs",
-    "protocol": "the peer does not speak SSH in a way that we can use",
-    "not unix": "the login gives no POSIX shell",
-}
-"""Every way a visit can end, with what to do about it."""
-
-Keys = Mapping[str, bytes]
-"""Trusted keys of one host: algorithm → raw key blob."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """How we log in: key files are tried in order, then the agent's keys."""
-
-    user: str
-    key_files: tuple[str, ...] = ()
-    agent: bool = True
-    port: int = 22
-
-
-@dataclass(frozen=True)
-class Deadlines:
-    """Seconds a stage may last: TCP connect, key exchange (with banner), authentication, the whole command."""
-
-    connect: float = 8.0
-    exchange: float = 12.0
-    auth: float = 15.0
-    command: float = 300.0
-
-
-@dataclass(frozen=True)
-class Visit:
-    """How a visit ended; `output` is what the command printed up to then, `seconds` the whole visit's time."""
-
-    outcome: str
-    detail: str
-    output: bytes = b""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class OfferedKey:
-    """A host key as a server offers it."""
-
-    algorithm: str
-    blob: bytes
-
-    @property
-    def fingerprint(self) -> str:
-        """`SHA256:…` as OpenSSH prints it."""
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
-
-    @property
-    def base64(self) -> str:
-        """The key as it stands in a known_hosts line."""
-        return base64.b64encode(self.blob).decode()
 
 
 class _Stop(Exception):
@@ -233,13 +166,11 @@ class _Partial(_Stop):
 
 
 def visit(
-    address: str,
-    login: Login,
-    keys: Keys,
+    peer: Peer,
     command: str,
     stdin: bytes,
     *,
-    deadlines: Deadlines = Deadlines(),
+    deadlines: Deadlines = Deadlines(),  # noqa: B008  (frozen)
     max_bytes: int = 64_000_000,
 ) -> Visit:
     """Run `command` with `stdin` on the host and bring back what it prints.  Never raises for anything the host does."""
@@ -248,10 +179,10 @@ def visit(
     transport: paramiko.Transport | None = None
     outcome, detail, output = "ok", "", b""
     try:
-        sock = _connect(address, login.port, deadlines.connect)
-        transport = _exchange(sock, deadlines.exchange, tuple(keys))
-        _check_host_key(transport, keys)
-        _authenticate(transport, login, deadlines.auth)
+        sock = _connect(peer.address, peer.port, deadlines.connect)
+        transport = _exchange(sock, deadlines.exchange, tuple(peer.keys))
+        _check_host_key(transport, peer.keys)
+        _authenticate(transport, peer.logins[0], deadlines.auth)
         output = _execute(transport, command, stdin, time.monotonic() + deadlines.command, max_bytes)
     except _Partial as stop:
         outcome, detail, output = stop.outcome, stop.detail, stop.output
