@@ -1,0 +1,98 @@
+"""Vhosts → which sites a host has, and what their configuration says of each.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from inventory.identify.facts import Observed, Seen, Site
+from inventory.register import valid_name
+
+NOT_SITES = frozenset({"localhost.localdomain", "localhost.localdomain4", "example.com", "www.example.com", "dummy-host.example.com"})
+"""Names that distributions' own files carry; they are nobody's sites."""
+
+
+def site_name(host: str, vhost: Seen, observed: Observed) -> str:
+    """The site's name: the first that DNS allows; for a vhost without one, `HOST:DOCROOT` if it holds something.  '' is no site."""
+    for name in vhost.data.get("names") or []:
+        text = str(name).lower().rstrip(".")
+        if valid_name(text) and text not in NOT_SITES:
+            return text
+    docroot = vhost.data.get("docroot")
+    content = observed.where("content", "docroot", docroot) if docroot else None
+    # a distribution's own default page is not a site; a default vhost that holds more than that is
+    if docroot and content is not None and (content.data.get("files") or 0) > 2:
+        return f"{host}:{docroot}" if _plain(str(docroot)) and len(str(docroot)) <= 500 else f"{host}:default"
+    return ""
+
+
+def _plain(text: str) -> bool:
+    return re.fullmatch(r"[\w./@+-]+", text) is not None
+
+
+def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed: Observed, at: date | None) -> None:
+    """Facts that the configuration itself tells; `inner` are vhosts behind the site's proxy whose docroot is the site's."""
+    names: list[str] = []
+    odd: list[str] = []
+    for vhost in vhosts:
+        for name in vhost.data.get("names") or []:
+            kept = names if valid_name(str(name).rstrip(".")) else odd
+            text = str(name).lower().rstrip(".") if kept is names else str(name)
+            if text not in kept and text not in {"_", ""}:
+                kept.append(text)
+    site.names = names or [site.name]
+    site.learn("site.names", names, *vhosts)
+    site.learn("site.odd_names", odd, *vhosts, why="names that DNS does not allow; they cannot be moved")
+    front = next((vhost for vhost in vhosts if not is_tls(vhost)), vhosts[0])
+    site.learn("site.web_server", front.data.get("server"), front)
+    site.learn("site.vhosts", [[v.data.get("file"), v.data.get("line")] for v in vhosts], *vhosts)
+    rooted = next((vhost for vhost in (front, *vhosts, *inner) if vhost.data.get("docroot")), None)
+    if rooted is not None:
+        site.learn("site.docroot", rooted.data["docroot"], rooted)
+    site.learn("site.tls", any(is_tls(vhost) for vhost in vhosts), *vhosts)
+    _certificate(site, [vhost for vhost in vhosts if is_tls(vhost)], observed, at)
+    for fact, field in (("site.proxy_to", "proxy_to"), ("site.fastcgi_to", "fastcgi_to")):
+        site.learn(fact, sorted({str(text) for v in (*vhosts, *inner) for text in v.data.get(field) or []}), *vhosts, *inner)
+    site.learn("site.php", any(bool(v.data.get("php")) for v in (*vhosts, *inner)), *vhosts, *inner)
+    ports = sorted({int(e["port"]) for v in vhosts for e in v.data.get("listen") or [] if str(e.get("port", "")).isdigit()})
+    site.learn("site.ports", ports, *vhosts)
+
+
+def is_tls(vhost: Seen) -> bool:
+    """Whether a vhost answers over TLS."""
+    return bool(vhost.data.get("tls")) or any(entry.get("tls") for entry in vhost.data.get("listen") or [])
+
+
+def _certificate(site: Site, secure: Sequence[Seen], observed: Observed, at: date | None) -> None:
+    if not secure:
+        return
+    path: Any = (secure[0].data.get("tls") or {}).get("certificate")
+    site.learn("site.certificate", path, *secure)
+    seen = observed.where("certificate", "path", path)
+    if seen is None:
+        return
+    site.learn("tls.names", seen.data.get("names"), seen)
+    site.learn("tls.issuer", seen.data.get("issuer"), seen)
+    site.learn("tls.self_signed", seen.data.get("self_signed"), seen)
+    site.learn("tls.key_path", seen.data.get("key_path"), seen)
+    covered = [name for name in site.names if covers(seen.data.get("names") or [], name)]
+    missing = sorted(set(site.names) - set(covered))
+    site.learn("tls.names_missing", missing, seen, *secure, why="names of the site that its certificate does not hold")
+    try:
+        expires = datetime.fromisoformat(str(seen.data.get("not_after"))).astimezone(UTC)
+    except ValueError:
+        return
+    site.learn("tls.expires", f"{expires:%Y-%m-%d}", seen)
+    if at is not None:
+        site.learn("tls.days_left", (expires.date() - at).days, seen, why=f"on {at.isoformat()}")
+
+
+def covers(patterns: Sequence[Any], name: str) -> bool:
+    """Whether a certificate's names hold a name: `*.a.b` stands for one label (RFC 6125, 6.4.3)."""
+    for pattern in patterns:
+        text = str(pattern).lower().rstrip(".")
+        if text == name or (text.startswith("*.") and name.partition(".")[2] == text[2:]):
+            return True
+    return False
