@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from planner.pages import Page
+from inventory.inspection.pages import Page
 
 Severity = Literal["block", "warn"]
 Outcome = Literal["equal", "different", "not_compared"]

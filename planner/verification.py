@@ -23,8 +23,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from inventory.inspection.pages import Page, absolute, digest, is_address, may_request
 from planner.comparison import Difference, PageResult, SiteComparison, compare_pages, summarise
-from planner.pages import Page, absolute, digest, is_address, may_request
 
 _READ = 65_536
 _HEADERS = {"User-Agent": "planner-verification/1.0", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}

@@ -90,14 +90,15 @@ def _certificate(block: Block) -> Observation:
         with warnings.catch_warnings():  # old certificates bend the rules (serial numbers, lengths); that is no news here
             warnings.simplefilter("ignore")
             certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
-            data = _data(certificate, block.value, key)
+            data = described(certificate, block.value, key)
     except Exception as error:
         why = f"not a certificate: {type(error).__name__}" if pem else "no certificate in the file"
         return Observation("unknown", {"what": block.value, "why": why}, block.line)
     return Observation("certificate", data, block.line)
 
 
-def _data(certificate: x509.Certificate, path: str, key: str | None) -> dict[str, Any]:
+def described(certificate: x509.Certificate, path: str = "", key: str | None = None) -> dict[str, Any]:
+    """A certificate as data, wherever it was read."""
     common = [str(item.value) for item in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     names: list[str] = []
     try:
