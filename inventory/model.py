@@ -175,3 +175,12 @@ class Comparison(Base):
     at: Mapped[datetime]
     verdict: Mapped[str] = mapped_column(String(16))
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class HttpView(Base):
+    """How a name answered when it was last asked over HTTP: `inventory.inspection.model.View` as JSON."""
+
+    __tablename__ = "http_view"
+    name: Mapped[str] = mapped_column(_name(), primary_key=True)
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import identify, model, scope
+from inventory.inspection import kept
 
 
 def update(session: Session, at: datetime) -> Counter[str]:
@@ -26,6 +27,7 @@ def update(session: Session, at: datetime) -> Counter[str]:
     units = list(session.scalars(select(model.Unit).order_by(model.Unit.code)))
     ranges = {unit.code: [str(text) for text in unit.details.get("ranges") or []] for unit in units}
     existing = {row.name: row for row in session.scalars(select(model.Workload))}
+    views = kept.Views(session)
     seen: set[str] = set()
     matched: set[str] = set()
     for host in session.scalars(select(model.Host).order_by(model.Host.name)):
@@ -37,8 +39,9 @@ def update(session: Session, at: datetime) -> Counter[str]:
             name = site.name if site.name not in seen else f"{site.name}@{host.name}"
             site.learn("site.declared", sheet is not None, why=f"declared in {sheet.origin}" if sheet else "no sheet names it")
             _learn_declared(site, sheet)
+            site.facts.update(views.facts([site.name, *site.names]))
             item = existing.get(name) or model.Workload(name=name)
-            item.host_id, item.unit_code, item.owner_reason = host.id, unit, reason
+            item.host_id, item.unit_code, item.owner_reason, item.kind = host.id, unit, reason, site.kind
             item.status, item.names, item.facts = ("both" if sheet else "undeclared"), site.names, site.facts
             item.identified_at = at
             session.add(item)
@@ -51,7 +54,7 @@ def update(session: Session, at: datetime) -> Counter[str]:
         item = existing.get(key) or model.Workload(name=key)
         item.host_id, item.unit_code, item.owner_reason = None, row.unit_code, f"declared in {row.origin}"
         item.status, item.names, item.identified_at = "missing", [key, *(row.data.get("aliases") or [])], at
-        item.facts = {}
+        item.facts = views.facts(item.names)
         session.add(item)
         seen.add(key)
     for name, item in existing.items():

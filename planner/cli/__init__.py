@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import applications, carry, collect, decide, doctor, look, report, start, verify, vhosts
+from planner.cli import applications, carry, collect, decide, dependencies, doctor, look, report, start, verify, vhosts, view
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -25,6 +25,8 @@ The order of work:
   planner discover             visit them; nothing is changed there
   planner collector            a script for hosts that we may not log in to; import-transcript takes its output
   planner sites, show, explain what was found, and what it means
+  planner view                 the sites as a visitor sees them: DNS, answers, certificates
+  planner dependencies         which hosts need which others
   planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
   planner assess, plan         verdicts with reasons; destinations and waves
   planner generate             the plan as Ansible playbooks, for review
@@ -44,6 +46,8 @@ app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=Fals
 start.add(app)
 doctor.add(app)
 look.add(app)
+view.add(app)
+dependencies.add(app)
 decide.add(app)
 collect.add(app)
 carry.add(app)
