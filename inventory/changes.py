@@ -56,25 +56,32 @@ def rules() -> Rules:
 
 @dataclass(frozen=True)
 class Reading:
-    """Observations of one host (section, observation), its privilege and the sections that came; `snapshot` is for evidence."""
+    """Observations of one host (section, observation), its privilege and the sections that came; `snapshot` is for evidence.
+
+    `helped` are sections that were read as root although the visit was a user's.
+    """
 
     observations: Sequence[tuple[str, Observation]]
     privilege: str = "root"
     sections: frozenset[str] = frozenset()
     snapshot: int = 0
+    helped: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, transcript: collector.Transcript, found: Sequence[tuple[str, Observation]], snapshot: int = 0) -> Reading:
         """What a transcript gave."""
-        return cls(found, transcript.privilege, frozenset(section.name for section in transcript.sections), snapshot)
+        helped = frozenset(section.name for section in transcript.sections if section.whole)
+        return cls(found, transcript.privilege, frozenset(section.name for section in transcript.sections), snapshot, helped)
 
     def doubts(self, other: Reading) -> frozenset[str]:
         """Sections in which a thing that only `other` has may well exist: missing, read as less than root, or with new unknowns."""
         lost = other.sections - self.sections
-        if self.privilege != "root" and other.privilege == "root":
-            return lost | self.sections
+        lost |= other._whole() - self._whole()
         mine, theirs = self._unknown(), other._unknown()
         return frozenset(lost | {section for section, what in mine - theirs})
+
+    def _whole(self) -> frozenset[str]:
+        return self.sections if self.privilege == "root" else self.helped
 
     def _unknown(self) -> set[tuple[str, str]]:
         return {(section, str(item.data.get("what"))) for section, item in self.observations if item.kind == "unknown"}

@@ -39,28 +39,76 @@ REDACT = (
 """sed -E expressions applied on the host to every line of every section."""
 
 
+HELPER = "/usr/local/sbin/planner-collect"
+"""Where a unit's admin puts the reviewed helper, so that the account needs no right beyond it."""
+
+_SHELL = (
+    "LC_ALL=C LANG=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "export LC_ALL LANG PATH; unset LANGUAGE; umask 077",
+    'if test "`id -u`" = 0; then PRIV=root; else PRIV=user; fi; export PRIV',
+    "if timeout -k 1 5 true 2>/dev/null; then T='timeout -k 2'; else T=''; fi",
+    'limited() { if test -n "$T"; then $T "$1" sh -c "$2" </dev/null 2>/dev/null; else',
+    '  sh -c "$2" </dev/null 2>/dev/null & c=$!; ( sleep "$1"; kill -9 $c ) >/dev/null 2>&1 & w=$!',
+    "  wait $c; s=$?; kill $w 2>/dev/null; return $s; fi; }",
+    f"redact() {{ sed -E {' '.join('-e ' + shlex.quote(expression) for expression in REDACT)}; }}",
+)
+"""What a visit and the helper have in common: environment, the bound on a section, redaction."""
+
+
 def script(probes: Sequence[Probe], nonce: str) -> str:
-    """The collector for these probes; every frame line begins with `@@<nonce>`, which a host cannot know beforehand."""
-    redact = " ".join("-e " + shlex.quote(expression) for expression in REDACT)
+    """The collector for these probes; every frame line begins with `@@<nonce>`, which a host cannot know beforehand.
+
+    Where it runs as a user and the helper of just this version may be called through sudo, a section is read through it.
+    """
     lines = [
-        f"M=@@{nonce}",
-        "LC_ALL=C LANG=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "export LC_ALL LANG PATH; unset LANGUAGE; umask 077",
-        'if test "`id -u`" = 0; then PRIV=root; else PRIV=user; fi; export PRIV',
-        "if timeout -k 1 5 true 2>/dev/null; then T='timeout -k 2'; else T=''; fi",
-        'limited() { if test -n "$T"; then $T "$1" sh -c "$2" </dev/null 2>/dev/null; else',
-        '  sh -c "$2" </dev/null 2>/dev/null & c=$!; ( sleep "$1"; kill -9 $c ) >/dev/null 2>&1 & w=$!',
-        "  wait $c; s=$?; kill $w 2>/dev/null; return $s; fi; }",
-        f"redact() {{ sed -E {redact}; }}",
+        f"M=@@{nonce} H={HELPER}",
+        *_SHELL,
+        "how() { if test $PRIV = root || test ! -r $H; then echo $PRIV",
+        '  elif ! grep -q "^# section $1 $2\\$" $H; then echo stale',
+        "  elif sudo -n -l $H $1 >/dev/null 2>&1; then echo helper; else echo user; fi; }",
         "exec 4>&1",
-        'run() { printf \'\\n%s begin %s\\n\' "$M" "$1"; b=`date +%s`',
+        'run() { printf "\\n%s begin %s\\n" "$M" "$1"; b=`date +%s`; as=`how "$1" "$5"`',
+        '  if test $as = helper; then set -- "$1" "$2" "$3" "exec sudo -n $H $1"; fi',
         '  st=`{ { limited "$2" "$4"; echo $? >&3; } | redact | head -c "$3" >&4; } 3>&1`',
-        '  printf \'\\n%s end %s %s %s\\n\' "$M" "$1" "${st:-none}" $((`date +%s` - b)); }',
+        '  printf "\\n%s end %s %s %s %s\\n" "$M" "$1" "${st:-none}" $((`date +%s` - b)) $as; }',
         'printf "%s start %s %s\\n" "$M" "$PRIV" "`uname -s 2>/dev/null`"',
     ]
-    lines += [f"run {probe.name} {probe.seconds} {probe.max_bytes} {shlex.quote(probe.script)}" for probe in probes]
+    lines += [f"run {probe.name} {probe.seconds} {probe.max_bytes} {shlex.quote(probe.script)} {section_digest(probe)}" for probe in probes]
     lines.append("printf '\\n%s finish\\n' \"$M\"")
     return "\n".join(lines) + "\n"
+
+
+def section_digest(probe: Probe) -> str:
+    """16 hexadecimal digits that change with a section's text."""
+    return hashlib.sha256(probe.script.encode()).hexdigest()[:16]
+
+
+_HELPER_HEADER = """\
+#!/bin/sh
+# planner-collect {version}: one section of the network center's inventory, read as root, secrets blacked out.
+# It changes nothing: it writes no file, installs nothing, starts and stops nothing, and sends nothing anywhere.
+# The account of the inventory may call it through sudo and nothing else.  Read it: it is plain sh.
+# Install:  install -o root -g root -m 0755 planner-collect {path}
+# 以 root 身份读取清单的一个部分，密码已涂去；不做任何改动。清单账号只能通过 sudo 调用本脚本。脚本为普通 sh，可自行审阅。
+"""
+
+
+def helper(probes: Sequence[Probe], version: str) -> str:
+    """The helper that a unit's admin installs: `planner-collect SECTION` prints that section, bounded and redacted, and does nothing else."""
+    wanted = [probe for probe in probes if probe.root]
+    lines = [f"# section {probe.name} {section_digest(probe)}" for probe in wanted]
+    lines += [
+        'test $# = 1 || { echo "usage: planner-collect SECTION" >&2; exit 2; }',
+        *_SHELL,
+        'case "$1" in',
+        *(f"{probe.name}) N={probe.seconds} B={probe.max_bytes} S={shlex.quote(probe.script)};;" for probe in wanted),
+        '*) echo "planner-collect: there is no such section" >&2; exit 2;;',
+        "esac",
+        "exec 4>&1",
+        'st=`{ { limited "$N" "$S"; echo $? >&3; } | redact | head -c "$B" >&4; } 3>&1`',
+        'exit "${st:-1}"',
+    ]
+    return _HELPER_HEADER.format(version=re.sub("[^A-Za-z0-9.+-]", "", version) or "0", path=HELPER) + "\n".join(lines) + "\n"
 
 
 HEADER = """\
@@ -183,7 +231,8 @@ def read(output: bytes, nonce: str, probes: Sequence[Probe]) -> Transcript:
             fields = following.group(2).split() if following is not None and ended else []
             status = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else None
             seconds = float(fields[2]) if len(fields) > 2 and fields[2].isdigit() else 0.0
+            how = fields[3] if len(fields) > 3 and fields[3] in {"root", "helper", "stale"} else privilege
             body = body.removesuffix("\n") if ended else body
             cut = len(body.encode("utf-8", "surrogateescape")) >= limits.get(words[0], 1 << 62)
-            sections.append(Section(words[0], body, status, seconds, privilege, cut))
+            sections.append(Section(words[0], body, status, seconds, how, cut))
     return Transcript(tuple(sections), privilege, system, complete)

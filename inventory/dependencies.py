@@ -20,7 +20,8 @@ VISITED = frozenset({80, 443, 8080, 8443})
 """Ports whose clients are visitors."""
 _SERVICES = {
     21: "ftp", 22: "ssh", 25: "smtp", 53: "dns", 88: "kerberos", 111: "rpcbind", 123: "ntp", 139: "smb", 389: "ldap", 445: "smb",
-    514: "syslog", 587: "smtp", 636: "ldaps", 873: "rsync", 1433: "sql server", 1521: "oracle", 2049: "nfs", 3306: "mysql", 5432: "postgresql",
+    514: "syslog", 587: "smtp", 636: "ldaps", 873: "rsync", 1433: "sql server", 1521: "oracle", 2049: "nfs",
+    3306: "mysql", 5432: "postgresql",
     5672: "amqp", 6379: "redis", 8009: "ajp", 9200: "elasticsearch", 11211: "memcached", 27017: "mongodb",
 }  # fmt: skip
 

@@ -150,7 +150,7 @@ def _time(text: str) -> datetime | None:
 _FRAME = {
     "start": rb"(root|user) ?[!-~]{0,40}",
     "begin": rb"[a-z0-9_-]{1,32}",
-    "end": rb"[a-z0-9_-]{1,32} (none|[0-9]{1,4}) -?[0-9]{1,9}",
+    "end": rb"[a-z0-9_-]{1,32} (none|[0-9]{1,4}) -?[0-9]{1,9}( (root|user|helper|stale))?",
     "finish": rb"",
 }
 

@@ -15,7 +15,8 @@ class Section:
     """What one probe printed on one host.
 
     `status` is the shell's exit status (None when the section never ended), `seconds` its duration on the host,
-    `privilege` is `root` or `user`.  `text` is decoded UTF-8; undecodable bytes are kept as surrogate escapes.
+    `privilege` is `root`, `helper` (as root, by the helper that the unit's admin installed), `user`, or `stale` (as a user, because the
+    helper there is of another version).  `text` is decoded UTF-8; undecodable bytes are kept as surrogate escapes.
     """
 
     name: str
@@ -24,6 +25,11 @@ class Section:
     seconds: float = 0.0
     privilege: str = "root"
     truncated: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was read with every right it could need."""
+        return self.privilege in {"root", "helper"}
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,17 @@ class Observation:
 
 @dataclass(frozen=True)
 class Probe:
-    """A section of sh and its parser.  `seconds` bounds the section on the host; `max_bytes` what is kept of it."""
+    """A section of sh and its parser.  `seconds` bounds the section on the host; `max_bytes` what is kept of it.
+
+    `root` says what only root may read there; '' where everybody may read all of it.
+    """
 
     name: str
     script: str
     parse: Callable[[Section], list[Observation]]
     seconds: int = 20
     max_bytes: int = 4_000_000
+    root: str = "files and processes of other users"
 
 
 @dataclass

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import applications, carry, collect, decide, dependencies, doctor, look, report, start, verify, vhosts, view
+from planner.cli import access, applications, carry, collect, decide, dependencies, doctor, look, report, start, verify, vhosts, view
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -27,6 +27,8 @@ The order of work:
   planner sites, show, explain what was found, and what it means
   planner view                 the sites as a visitor sees them: DNS, answers, certificates
   planner dependencies         which hosts need which others
+  planner coverage             what could not be read, and the line for sudoers that would fill each gap
+  planner access               the least privilege that works: helper, sudoers, account recipe
   planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
   planner assess, plan         verdicts with reasons; destinations and waves
   planner generate             the plan as Ansible playbooks, for review
@@ -50,6 +52,7 @@ view.add(app)
 dependencies.add(app)
 decide.add(app)
 collect.add(app)
+access.add(app)
 carry.add(app)
 verify.add(app)
 report.add(app)

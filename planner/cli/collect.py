@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import secrets
 from collections import Counter
@@ -20,6 +19,7 @@ from inventory.probes import registry
 from inventory.probes.base import Observation
 from planner import workspace
 from planner.cli.output import Json, emit, note, table, visible
+from planner.cli.version import version
 
 
 def add(app: typer.Typer) -> None:
@@ -30,19 +30,12 @@ def add(app: typer.Typer) -> None:
     app.command("changes")(show_changes)
 
 
-def _version() -> str:
-    try:
-        return importlib.metadata.version("campus-planner")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
-
-
 def collector_script(
     output: Annotated[Path | None, typer.Option(help="Write the script to this file; without it, to stdout.")] = None,
     send_to: Annotated[str, typer.Option(help="Who gets the output: an address that the script's header names.")] = "",
 ) -> None:
     """Write the collector as a script that a unit's admin runs on a host we may not log in to: `sh collect.sh > out.txt`."""
-    text = collector.stand_alone(registry.PROBES, secrets.token_hex(12), _version(), send_to)
+    text = collector.stand_alone(registry.PROBES, secrets.token_hex(12), version(), send_to)
     if output is None:
         typer.echo(text, nl=False)
         return
