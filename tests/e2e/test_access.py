@@ -25,7 +25,10 @@ def visit(campus, space):
 def install(campus, space, *options):
     campus.planner(space, "access", "script", space / "planner-collect")
     campus.planner(space, "access", "sudoers", space / "planner.sudoers", *options)
-    for name, target, mode in (("planner-collect", "/usr/local/sbin/planner-collect", "755"), ("planner.sudoers", "/etc/sudoers.d/planner", "440")):
+    for name, target, mode in (
+        ("planner-collect", "/usr/local/sbin/planner-collect", "755"),
+        ("planner.sudoers", "/etc/sudoers.d/planner", "440"),
+    ):
         campus.lab("exec", "nosudo", "sh", "-c", f"cat > {target}; chmod {mode} {target}", input=(space / name).read_text())
     assert "parsed OK" in campus.lab("exec", "nosudo", "visudo", "-cf", "/etc/sudoers.d/planner").stdout
 
@@ -48,7 +51,14 @@ def test_gaps_then_the_helper_then_none(campus, space):
 
 def test_the_rule_gives_nothing_else(campus, space):
     install(campus, space)
-    for words in ("sh -c id", "cat /etc/shadow", "/usr/local/sbin/planner-collect", "/usr/local/sbin/planner-collect network x", "-s", "true"):
+    for words in (
+        "sh -c id",
+        "cat /etc/shadow",
+        "/usr/local/sbin/planner-collect",
+        "/usr/local/sbin/planner-collect network x",
+        "-s",
+        "true",
+    ):
         assert campus.lab("exec", "nosudo", "su", "ops", "-c", f"sudo -n {words}", check=False).returncode != 0, words
     changed = "echo '# one more line' >> /usr/local/sbin/planner-collect"
     campus.lab("exec", "nosudo", "sh", "-c", changed)
@@ -58,7 +68,9 @@ def test_the_rule_gives_nothing_else(campus, space):
 
 def test_a_helper_of_another_version_is_said(campus, space):
     install(campus, space)
-    campus.lab("exec", "nosudo", "sed", "-i", "s/^# section network .*/# section network 0123456789abcdef/", "/usr/local/sbin/planner-collect")
+    campus.lab(
+        "exec", "nosudo", "sed", "-i", "s/^# section network .*/# section network 0123456789abcdef/", "/usr/local/sbin/planner-collect"
+    )
     gaps = visit(campus, space)[1]["gaps"]
     assert {gap["remedy"] for gap in gaps if gap["section"] == "network"} == {"stale"}
 
