@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import access, applications, carry, collect, decide, dependencies, doctor, look, report, start, verify, vhosts, view
+from planner.cli import access, applications, carry, collect, decide, dependencies, doctor, host, look, report, start, verify, vhosts, view
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -25,6 +25,7 @@ The order of work:
   planner discover             visit them; nothing is changed there
   planner collector            a script for hosts that we may not log in to; import-transcript takes its output
   planner sites, show, explain what was found, and what it means
+  planner host NAME            everything known of one host
   planner view                 the sites as a visitor sees them: DNS, answers, certificates
   planner dependencies         which hosts need which others
   planner coverage             what could not be read, and the line for sudoers that would fill each gap
@@ -48,6 +49,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=Fals
 start.add(app)
 doctor.add(app)
 look.add(app)
+host.add(app)
 view.add(app)
 dependencies.add(app)
 decide.add(app)
