@@ -6,11 +6,15 @@ a bad host: a failed host is data (the way nornir sees it), so one never stops o
 
 from inventory.ssh import openssh, threaded
 from inventory.ssh.bastion import close as close_bastions
+from inventory.ssh.clientconfig import ClientConfiguration, Said
 from inventory.ssh.model import OUTCOMES, ROOT_SHELL, Deadlines, Keys, Login, OfferedKey, Peer, Visit
 
 __all__ = [
-    "OUTCOMES", "ROOT_SHELL", "Deadlines", "Keys", "Login", "OfferedKey", "Peer", "Visit", "close_bastions", "offered_keys", "visit",
+    "OUTCOMES", "ROOT_SHELL", "ClientConfiguration", "Deadlines", "Keys", "Login", "OfferedKey", "Peer", "Said", "Visit",
+    "close_bastions", "offered_keys", "old_algorithms", "visit",
 ]  # fmt: skip
+
+old_algorithms = openssh.old_algorithms
 
 
 def visit(

@@ -28,12 +28,14 @@ OUTCOMES = {
 
 ROOT_SHELL = (
     'sh -c \'n="nice -n 19"; $n true 2>/dev/null || n=; if test `id -u` = 0; then exec $n sh -s; fi; LC_ALL=C; export LC_ALL; '
-    "if r=`sudo -n sh -s 2>&1 </dev/null`; then exec $n sudo -n sh -s; fi; "
+    "if r=`sudo -k -n sh -s 2>&1 </dev/null`; then exec $n sudo -n sh -s; fi; "
+    'case "$r" in *usage*) if r=`sudo -n sh -s 2>&1 </dev/null`; then exec $n sudo -n sh -s; fi;; esac; '
     'case "$r" in *"have a tty"*) r=tty;; *"password is required"*) r=password;; *"not found"*) r=none;; *) r=refused;; esac; '
     "PLANNER_SUDO=$r; export PLANNER_SUDO; exec $n sh -s'"
 )
 """The command for a shell that reads a script, as root where that can be had: what `visit` runs with a script on its input.
 
+`-k` keeps sudo from writing a timestamp where it would want a password; versions before 1.7.3 do not take it with a command.
 Quoted so that csh, tcsh and fish as login shells pass it on unchanged: one line, no backslash, no `!`, no single quote inside.  Where
 sudo is refused, PLANNER_SUDO tells the script why: tty (the account is restricted by requiretty), password, none, refused.  A login
 with a password for sudo is asked for it in a dialogue before this command is run (`inventory.ssh.elevation`).
@@ -68,6 +70,7 @@ class Login:
 class Peer:
     """One SSH server: where it is, the keys that it must prove to have, and the logins to try in order.
 
+    `preferred` names the login that worked last time: it is tried first, which spares the host refusals and us its bans.
     `jumps` are the bastions on the way, the first to be reached first; `legacy` is the admin's word that this peer may be spoken
     to by algorithms of the SHA-1 era.  `name` is what a bastion is called in an outcome's detail.  `refusal` says why it must not be
     visited as it is configured: a visit then ends at once.
@@ -81,6 +84,12 @@ class Peer:
     legacy: bool = False
     name: str = ""
     refusal: str = ""
+    preferred: str = ""
+
+    @property
+    def in_order(self) -> tuple[Login, ...]:
+        """The logins in the order in which they are tried."""
+        return tuple(sorted(self.logins, key=lambda login: not self.preferred or login.name != self.preferred))
 
     def __str__(self) -> str:
         return self.name or self.address

@@ -93,6 +93,11 @@ def _algorithms() -> list[str]:
     return options
 
 
+def old_algorithms() -> list[str]:
+    """Which algorithms of the SHA-1 era this machine's client still knows."""
+    return [name for kind, (_, old) in OLD.items() for name in old if name in _known(kind)]
+
+
 def _signatures(algorithm: str) -> tuple[str, ...]:
     return (*RSA, "ssh-rsa") if algorithm == "ssh-rsa" else (algorithm,)
 
@@ -232,7 +237,7 @@ def _visit(peer: Peer, command: str, stdin: bytes, deadlines: Deadlines, max_byt
     with _folder() as folder:
         lines = [f"peer {name} {OfferedKey(name, blob).base64}\n" for name, blob in sorted(peer.keys.items())]
         _private(folder / "known_hosts", "".join(lines))
-        for login in peer.logins:
+        for login in peer.in_order:
             try:
                 refused = ""
                 if login.sudo_password and command == ROOT_SHELL:

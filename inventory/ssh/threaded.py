@@ -102,7 +102,7 @@ def _elevated(transport: paramiko.Transport, login: Login, stdin: bytes, deadlin
 def _logged_in(peer: Peer, deadlines: Deadlines) -> Iterator[tuple[connection.Connection, Login]]:
     with bastion.handshake(peer.jumps):
         transport, login = authentication.log_in(
-            lambda: connection.verified(bastion.stream(peer, deadlines), peer, deadlines), peer.logins, deadlines.auth
+            lambda: connection.verified(bastion.stream(peer, deadlines), peer, deadlines), peer.in_order, deadlines.auth
         )
     transport.set_keepalive(KEEPALIVE)
     try:
