@@ -15,13 +15,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inventory import ssh
 from inventory.probes.base import Probe, Section
 
-COMMAND = (
-    "sh -c 'if test `id -u` = 0; then exec nice -n 19 sh -s; "
-    "elif sudo -n true 2>/dev/null; then exec nice -n 19 sudo -n sh -s; else exec nice -n 19 sh -s; fi'"
-)
-"""What is executed over SSH; quoted so that csh and fish as login shells pass it on unchanged."""
+COMMAND = ssh.ROOT_SHELL
+"""What is executed over SSH."""
 
 _VALUE = r"""("[^"]*"|'[^']*'|[^[:space:]"';&|]+)"""
 _NAMES = (
@@ -71,7 +69,8 @@ def script(probes: Sequence[Probe], nonce: str) -> str:
         '  if test $as = helper; then set -- "$1" "$2" "$3" "exec sudo -n $H $1"; fi',
         '  st=`{ { limited "$2" "$4"; echo $? >&3; } | redact | head -c "$3" >&4; } 3>&1`',
         '  printf "\\n%s end %s %s %s %s\\n" "$M" "$1" "${st:-none}" $((`date +%s` - b)) $as; }',
-        'printf "%s start %s %s\\n" "$M" "$PRIV" "`uname -s 2>/dev/null`"',
+        "case ${PLANNER_SUDO:-} in tty|password|none|refused) ;; *) PLANNER_SUDO=; esac",
+        'printf "%s start %s %s %s\\n" "$M" "$PRIV" "`uname -s 2>/dev/null || echo unknown`" "$PLANNER_SUDO"',
     ]
     lines += [f"run {probe.name} {probe.seconds} {probe.max_bytes} {shlex.quote(probe.script)} {section_digest(probe)}" for probe in probes]
     lines.append("printf '\\n%s finish\\n' \"$M\"")
@@ -201,12 +200,26 @@ def trimmed(output: bytes, nonce: str) -> bytes:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What came back.  `complete` is whether the last frame was seen; `system` is `uname -s`; `privilege` root, user or ''."""
+    """What came back.  `complete` is whether the last frame was seen; `system` is `uname -s`; `privilege` root, user or ''.
+
+    `sudo` is why there was no root: a key of `NO_ROOT`, or ''.
+    """
 
     sections: tuple[Section, ...]
     privilege: str
     system: str
     complete: bool
+    sudo: str = ""
+
+
+NO_ROOT = {
+    "tty": "no sudo without a terminal (requiretty)",
+    "password": "no sudo without a password",
+    "none": "there is no sudo",
+    "refused": "no sudo for this account",
+    "": "no sudo",
+}
+"""Why a visit was not root's, as `ssh.ROOT_SHELL` finds it."""
 
 
 def read(output: bytes, nonce: str, probes: Sequence[Probe]) -> Transcript:
@@ -215,13 +228,13 @@ def read(output: bytes, nonce: str, probes: Sequence[Probe]) -> Transcript:
     marker = f"@@{nonce} "
     text = output.decode("utf-8", "surrogateescape")
     found = list(re.finditer(rf"^{re.escape(marker)}(start|begin|end|finish)\b(.*)$", text, re.M))
-    privilege = system = ""
+    privilege = system = sudo = ""
     complete = False
     sections: list[Section] = []
     for index, match in enumerate(found):
         words = match.group(2).split()
         if match.group(1) == "start" and words:
-            privilege, system = words[0], words[1] if len(words) > 1 else ""
+            privilege, system, sudo = [*words, "", ""][:3]
         elif match.group(1) == "finish":
             complete = True
         elif match.group(1) == "begin" and words:
@@ -235,4 +248,4 @@ def read(output: bytes, nonce: str, probes: Sequence[Probe]) -> Transcript:
             body = body.removesuffix("\n") if ended else body
             cut = len(body.encode("utf-8", "surrogateescape")) >= limits.get(words[0], 1 << 62)
             sections.append(Section(words[0], body, status, seconds, how, cut))
-    return Transcript(tuple(sections), privilege, system, complete)
+    return Transcript(tuple(sections), privilege, system, complete, sudo if sudo in NO_ROOT else "")

@@ -7,11 +7,13 @@ that is off, refuses, hangs or floods is a result like any other.  Only the call
 from __future__ import annotations
 
 import base64
+import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,7 +27,8 @@ from inventory.probes.base import Observation, Probe
 class Result:
     """How one host's visit ended; `observations` are (section, observation).
 
-    `source` and `at` are for what was read from a file instead of over SSH: which file, and when its host wrote it.
+    `way` is how we came in (see `way_in`).  `source` and `at` are for what was read from a file instead of over SSH: which file, and
+    when its host wrote it.
     """
 
     host: str
@@ -38,6 +41,7 @@ class Result:
     observations: tuple[tuple[str, Observation], ...] = ()
     source: str = ""
     at: datetime | None = None
+    way: Mapping[str, Any] = field(default_factory=dict)
 
 
 def visit(
@@ -52,17 +56,67 @@ def visit(
     nonce = nonce or secrets.token_hex(12)
     stdin = collector.script(probes, nonce).encode()
     seen = ssh.visit(peer, collector.COMMAND, stdin, deadlines=deadlines)
-    if seen.outcome not in {"ok", "partial", "timeout"} or not seen.output:
-        return Result(name, peer.address, seen.outcome, seen.detail, seen.seconds)
+    way = way_in(peer, seen)
+    if seen.outcome not in {"ok", "partial", "timeout", "sudo"} or (seen.outcome != "ok" and not seen.output):
+        return Result(name, peer.address, seen.outcome, seen.detail, seen.seconds, way=way)
     transcript = collector.read(seen.output, nonce, probes)
     outcome, detail = seen.outcome, seen.detail
     if not transcript.privilege:
-        return Result(name, peer.address, "not unix" if outcome == "ok" else outcome, detail or "no POSIX shell answered", seen.seconds)
+        outcome, why = unshelled(seen)
+        return Result(name, peer.address, outcome, "; ".join(filter(None, (detail, why))), seen.seconds, way=way)
     found = tuple(registry.parse(transcript.sections))
     if outcome in {"ok", "timeout"}:
         outcome, detail = ended(transcript, probes, outcome, detail)
+    elif outcome == "sudo" and (left := ended(transcript, probes)[1]) != detail:
+        detail = f"{detail}; {left}"
+    detail = "; ".join(filter(None, (detail, way_shown(peer, way), left_out(found))))
     output = collector.trimmed(seen.output, nonce)
-    return Result(name, peer.address, outcome, detail, seen.seconds, output, transcript, found)
+    return Result(name, peer.address, outcome, detail, seen.seconds, output, transcript, found, way=way)
+
+
+def way_in(peer: ssh.Peer, seen: ssh.Visit) -> dict[str, Any]:
+    """How we came in, for the catalogue: {login, via, legacy}; {} when we did not."""
+    if not seen.login:
+        return {}
+    return {"login": seen.login, "via": [str(hop) for hop in peer.jumps], "legacy": peer.legacy}
+
+
+def way_shown(peer: ssh.Peer, way: Mapping[str, Any]) -> str:
+    """What is worth saying of the way in: a login that was not the first to be tried, algorithms that nobody should use any more."""
+    if not way:
+        return ""
+    parts = [f"logged in as {way['login']}"] if way["login"] != str(peer.logins[0]) else []
+    return "; ".join(parts + (["by SSH algorithms of the SHA-1 era, as allowed for it"] if way["legacy"] else []))
+
+
+def left_out(found: Sequence[tuple[str, Observation]]) -> str:
+    """Mounted network filesystems, which no section looks into: a dead server behind one would hold up whoever asks."""
+    mounts = [
+        f"{item.data.get('mount')} ({item.data.get('fstype')})" for _, item in found if item.kind == "disk" and item.data.get("network")
+    ]
+    return f"not looked into: {', '.join(mounts[:5])}{f' and {len(mounts) - 5} more' if len(mounts) > 5 else ''}" if mounts else ""
+
+
+NO_SHELL = {
+    "account is currently not available|nologin": "the account's login shell is nologin",
+    "git-shell|Interactive git shell|fatal: unrecognized command": "the account's login shell is git's",
+    "password has expired|Password change required": "the account's password has expired: it must be changed by hand first",
+    "restricted to|This service allows sftp connections only|rssh|scponly": "the account may transfer files only",
+    "has expired": "the account has expired",
+}
+"""What an account that runs no script says for itself, and what that means."""
+
+
+def unshelled(seen: ssh.Visit) -> tuple[str, str]:
+    """Outcome and detail of a visit on which no POSIX shell answered: auth when it is the account's, not the system's fault."""
+    if seen.outcome != "ok":
+        return seen.outcome, "no POSIX shell answered"
+    said = f"{seen.output[:2000].decode('utf-8', 'replace')}\n{seen.said}"
+    for pattern, meaning in NO_SHELL.items():
+        if re.search(pattern, said):
+            return "auth" if "expired" in meaning else "not unix", meaning
+    first = next((line.strip() for line in said.splitlines() if line.strip()), "")
+    return "not unix", f"no POSIX shell answered; it said: {first[:120]}" if first else "no POSIX shell answered, nothing was said"
 
 
 def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: str = "ok", detail: str = "") -> tuple[str, str]:
@@ -77,10 +131,8 @@ def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: st
     needing = {probe.name for probe in probes if probe.root}
     short = [section.name for section in transcript.sections if section.name in needing and not section.whole]
     if short:
-        return (
-            "partial",
-            f"no sudo: what only root may read is unknown in {len(short)} sections (planner coverage)",
-        )
+        why = collector.NO_ROOT[transcript.sudo]
+        return "partial", f"{why}: what only root may read is unknown in {len(short)} sections (planner coverage)"
     return outcome, detail
 
 
@@ -101,6 +153,27 @@ def visit_all(
                 yield Result(name, address, "protocol", f"internal: {type(error).__name__}: {error}", 0.0)
 
 
+def visit_again(
+    hosts: Sequence[tuple[str, ssh.Peer]],
+    *,
+    workers: int = 16,
+    deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
+) -> Iterator[Result]:
+    """`visit_all`, and at the end once more those that could not be reached: a network may swallow a packet under load.
+
+    Nothing that reached the host is repeated: a refused login is not tried twice.
+    """
+    waiting: list[tuple[str, ssh.Peer]] = []
+    peers = dict(hosts)
+    for result in visit_all(hosts, workers=workers, deadlines=deadlines):
+        if result.outcome == "unreachable" and not peers[result.host].refusal:
+            waiting.append((result.host, peers[result.host]))
+        else:
+            yield result
+    for result in visit_all(waiting, workers=workers, deadlines=deadlines):
+        yield replace(result, detail=f"{result.detail} (tried twice)") if result.outcome == "unreachable" else result
+
+
 def trusted(session: Session) -> dict[str, dict[str, bytes]]:
     """All trusted host keys: address → algorithm → key blob."""
     keys: dict[str, dict[str, bytes]] = {}
@@ -118,6 +191,8 @@ def store(book: catalogue.Catalogue, result: Result, clock: Callable[[], datetim
 def store_in(session: Session, host: model.Host, result: Result, at: datetime) -> None:
     """Record one result of a host; the sections of one that came from a file say so."""
     transcript = result.transcript
+    if result.way:
+        host.way = dict(result.way)
     snapshot = catalogue.store_snapshot(
         session,
         host,

@@ -60,6 +60,7 @@ class Host(Base):
     outcome: Mapped[str] = mapped_column(String(32), default="not visited")
     outcome_detail: Mapped[str] = mapped_column(Text, default="")
     visited_at: Mapped[datetime | None]
+    way: Mapped[dict[str, Any]] = mapped_column(default=dict)  # how we last came in: {login, via, legacy}
     snapshots: Mapped[list[Snapshot]] = relationship(back_populates="host", cascade="all, delete-orphan")
 
 

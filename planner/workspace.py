@@ -9,13 +9,18 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from inventory import catalogue, scope, ssh, yamlfile
-from inventory.errors import Busy, InputError, WorkspaceError
+from inventory import catalogue, discovery, model, scope, ssh, yamlfile
+from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
+from planner import logins
+from planner.vault import Secrets
 
 FILE = "planner.yml"
 
@@ -24,15 +29,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Ssh(_Strict):
-    """How hosts are logged in to."""
+class Vault(_Strict):
+    """The ansible-vault encrypted file that holds the passwords of logins, and the file with its own; without that one it is asked for."""
 
-    user: str = "ops"
-    key_files: tuple[str, ...] = ()
-    agent: bool = True
-    port: Annotated[int, Field(ge=1, le=65535)] = 22
-    workers: Annotated[int, Field(ge=1, le=256)] = 16
-    command_seconds: Annotated[float, Field(gt=0, le=3600)] = 300
+    file: str = "secrets.yml"
+    password_file: str | None = None
 
 
 class ScopeFile(_Strict):
@@ -48,7 +49,8 @@ class Configuration(_Strict):
 
     catalogue: str = "catalogue.db"
     language: Annotated[str, Field(pattern="^(en|zh_CN)$")] = "en"
-    ssh: Ssh = Ssh()
+    ssh: logins.Ssh = logins.Ssh()
+    vault: Vault | None = None
     scope: ScopeFile = ScopeFile()
 
 
@@ -112,8 +114,8 @@ class Platforms(_Strict):
 class Workspace:
     """An opened workspace."""
 
-    def __init__(self, root: Path, configuration: Configuration, platforms: Platforms) -> None:
-        self.root, self.configuration, self.platforms = root, configuration, platforms
+    def __init__(self, root: Path, document: yamlfile.Document, configuration: Configuration, platforms: Platforms) -> None:
+        self.root, self.document, self.configuration, self.platforms = root, document, configuration, platforms
 
     @property
     def catalogue_url(self) -> str:
@@ -129,24 +131,37 @@ class Workspace:
     @property
     def login(self) -> ssh.Login:
         """How hosts are logged in to where nothing else is said of them."""
-        settings = self.configuration.ssh
-        return ssh.Login(settings.user, tuple(str(self._path(name)) for name in settings.key_files), settings.agent)
+        settings = self.configuration.ssh.named["default"]
+        return ssh.Login(settings.user, tuple(str(self.path(name)) for name in settings.key_files), settings.agent)
 
-    def peer(self, address: str, keys: ssh.Keys) -> ssh.Peer:
-        """How a host is reached and logged in to."""
-        return ssh.Peer(address, (self.login,), keys, self.configuration.ssh.port)
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The vault; it is opened when a secret is needed."""
+        settings = self.configuration.vault
+        if settings is None:
+            return Secrets(None, None)
+        return Secrets(self.path(settings.file), self.path(settings.password_file) if settings.password_file else None)
+
+    def ways(self, session: Session) -> logins.Ways:
+        """How each host of the catalogue is reached and logged in to."""
+        hosts = {
+            row.address: logins.Known(row.name, row.unit_code or "", row.way.get("login", ""))
+            for row in session.scalars(select(model.Host))
+        }
+        return logins.Ways(self.configuration.ssh, self.root, self.secrets, discovery.trusted(session), hosts)
 
     @property
     def scope(self) -> scope.Scope:
         """The addresses that may be visited."""
         return scope.scope(self.configuration.scope.allow, self.configuration.scope.exclude, self.configuration.scope.cap)
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """A file that the configuration names: relative to the workspace, `~` is the home directory."""
         return (self.root / Path(name).expanduser()).absolute()
 
     def dns_key(self) -> str:
         """The TSIG key file, absolute."""
-        return str(self._path(self.platforms.dns.key_file)) if self.platforms.dns else ""
+        return str(self.path(self.platforms.dns.key_file)) if self.platforms.dns else ""
 
     def plan_folder(self, plan: str) -> Path:
         """`plans/<id>`."""
@@ -185,10 +200,14 @@ def find(start: Path | None = None) -> Workspace:
 
 
 def _open(root: Path) -> Workspace:
-    configuration = yamlfile.read(root / FILE).validate(Configuration)
+    document = yamlfile.read(root / FILE)
+    configuration = document.validate(Configuration)
+    problems = [f"{document.place(('ssh', *path))}: ssh.{'.'.join(map(str, path))}: {what}" for path, what in configuration.ssh.problems()]
+    if problems:
+        raise ConfigurationError(problems)
     path = root / "inventory" / "platforms.yml"
     platforms = yamlfile.read(path).validate(Platforms) if path.exists() else Platforms()
-    return Workspace(root, configuration, platforms)
+    return Workspace(root, document, configuration, platforms)
 
 
 SKELETON = {
@@ -200,6 +219,9 @@ ssh:
   user: ops                        # the account on the units' hosts (docs/security.md says what it needs)
   key_files: []                    # private keys tried in order; none: the agent's keys
   agent: true
+  # logins:                      # more of them by name, which hosts they are for, bastions, old hosts: docs/security.md, Logging in
+  # ways:
+# vault: {file: secrets.yml}       # passwords for logins, encrypted with ansible-vault; never in this file
 scope:
   allow: []                        # networks, ranges and addresses that may be visited; none: nothing
   exclude: []

@@ -1,4 +1,4 @@
-"""Visits by paramiko as it comes: one thread for each connection.  The way for every peer; `visit` brings back how it ended.
+"""Visits by paramiko as it comes: one thread for each connection.  The way for every peer that is not legacy.
 
 Host keys are verified, every stage has a deadline, every end is an outcome.  Nothing raises for a bad host.
 """
@@ -6,214 +6,162 @@ Host keys are verified, every stage has a deadline, every end is an outcome.  No
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-import socket
+import secrets
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import paramiko
 
-from inventory.ssh.model import OUTCOMES, Deadlines, Keys, Login, OfferedKey, Peer, Visit
+from inventory.ssh import authentication, bastion, connection
+from inventory.ssh.elevation import REASONS, SECONDS, Dialogue
+from inventory.ssh.model import OUTCOMES, ROOT_SHELL, SAID, Deadlines, Login, OfferedKey, Peer, Stop, Visit, without
 
-# what goes wrong with a host is its outcome; paramiko's own lines about it would only stand in the way
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-logging.getLogger("paramiko").propagate = False
+KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 
-
-class _Stop(Exception):
-    """An outcome other than ok, on its way to the caller of `visit`."""
-
-    def __init__(self, outcome: str, detail: str) -> None:
-        super().__init__(detail)
-        self.outcome, self.detail = outcome, detail
+KEEPALIVE = 10
+"""Seconds of silence after which something is sent: what is never acknowledged ends the connection (`connection.LOST`)."""
 
 
-def _connect(address: str, port: int, seconds: float) -> socket.socket:
-    try:
-        sock = socket.create_connection((address, port), timeout=seconds)
-    except ConnectionRefusedError as error:
-        raise _Stop("refused", f"port {port}: {error.strerror}") from error
-    except TimeoutError as error:
-        raise _Stop("unreachable", f"port {port}: no answer in {seconds:g} s") from error
-    except OSError as error:
-        raise _Stop("unreachable", f"port {port}: {error.strerror or error}") from error
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+class _Exchange:
+    """One command on one channel: what is to be sent, what has come."""
 
+    def __init__(self, transport: paramiko.Transport, command: str, deadline: float) -> None:
+        self.transport, self.deadline = transport, deadline
+        self.channel = transport.open_session(timeout=max(1.0, deadline - time.monotonic()))
+        self.channel.settimeout(1.0)
+        self.channel.exec_command(command)
+        self.output, self.said = bytearray(), bytearray()
 
-def _exchange(sock: socket.socket, seconds: float, algorithms: Sequence[str] = ()) -> paramiko.Transport:
-    transport = paramiko.Transport(sock)
-    transport.banner_timeout = seconds
-    transport.handshake_timeout = seconds
-    transport.daemon = True
-    if algorithms:
-        options = transport.get_security_options()
-        wanted: list[str] = []
-        for name in algorithms:  # an RSA key signs under newer names than its own
-            wanted += ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] if name == "ssh-rsa" else [name]
-        usable = [name for name in wanted if name in options.key_types]
-        if usable:
-            options.key_types = usable
-    started = time.monotonic()
-    try:
-        transport.start_client(timeout=seconds)
-        if not transport.is_active() or transport.get_remote_server_key() is None:
-            raise _Stop("timeout", f"no SSH greeting in {seconds:g} s")
-    except _Stop:
-        _close(transport, sock)
-        raise
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        _close(transport, sock)
-        slow = time.monotonic() - started >= seconds * 0.9 or "timeout" in str(error).lower() or "banner" in str(error)
-        raise _Stop("timeout" if slow else "protocol", str(error) or type(error).__name__) from error
-    return transport
+    def run(self, stdin: bytes, max_bytes: int, dialogue: Dialogue | None = None) -> None:
+        """Both streams are drained together, up to `max_bytes`; a channel that stays full or silent ends at the deadline.
 
-
-def _close(transport: paramiko.Transport, sock: socket.socket) -> None:
-    with contextlib.suppress(Exception):
-        sock.shutdown(socket.SHUT_RDWR)
-    with contextlib.suppress(Exception):
-        transport.close()
-
-
-def _check_host_key(transport: paramiko.Transport, keys: Keys) -> None:
-    offered = transport.get_remote_server_key()
-    seen = OfferedKey(offered.get_name(), offered.asbytes())
-    if not keys:
-        raise _Stop("host key unknown", f"it offers {seen.algorithm} {seen.fingerprint}")
-    if keys.get(seen.algorithm) == seen.blob:
-        return
-    trusted = ", ".join(f"{name} {OfferedKey(name, blob).fingerprint}" for name, blob in sorted(keys.items()))
-    raise _Stop("host key changed", f"it offers {seen.algorithm} {seen.fingerprint}, trusted is {trusted}")
-
-
-def _load_keys(login: Login) -> list[paramiko.PKey]:
-    keys: list[paramiko.PKey] = []
-    for name in login.key_files:
-        try:
-            keys.append(paramiko.PKey.from_path(Path(name).expanduser()))
-        except (OSError, paramiko.SSHException, ValueError, TypeError) as error:
-            raise _Stop("auth", f"the key file {name} cannot be used: {error}") from error
-    if login.agent and os.environ.get("SSH_AUTH_SOCK"):
-        with contextlib.suppress(paramiko.SSHException):
-            keys += paramiko.Agent().get_keys()
-    return keys
-
-
-def _authenticate(transport: paramiko.Transport, login: Login, seconds: float) -> None:
-    transport.auth_timeout = seconds
-    keys = _load_keys(login)
-    if not keys:
-        raise _Stop("auth", "there is neither a key file nor an agent to log in with")
-    until = time.monotonic() + seconds
-    detail = ""
-    for key in keys:
-        if time.monotonic() > until:
-            raise _Stop("timeout", f"no end of the login in {seconds:g} s")
-        try:
-            if not transport.auth_publickey(login.user, key):
+        With a dialogue, `stdin` waits until it has led to a root shell, and the command ends early when it has failed.
+        """
+        channel, sent, closed = self.channel, 0, False
+        pending = b"" if dialogue else stdin
+        asking_until = time.monotonic() + SECONDS
+        while True:
+            now = time.monotonic()
+            if now > self.deadline:
+                raise Stop("timeout", "the command's deadline passed", bytes(self.output))
+            asking = dialogue is not None and not dialogue.root
+            if asking and dialogue is not None and now > asking_until:
+                dialogue.failed = "slow"
+            if dialogue is not None and dialogue.failed:
                 return
-            detail = "the server wants more than a key"
-        except paramiko.AuthenticationException as error:
-            detail = str(error)
-            if "timeout" in detail.lower():
-                raise _Stop("timeout", detail) from error
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise _Stop("auth", str(error) or "the connection was closed at the login") from error
-    raise _Stop("auth", f"{login.user}: {detail}")
+            if sent < len(pending) and channel.send_ready() and not channel.closed:
+                try:
+                    sent += channel.send(pending[sent : sent + 32768])
+                except OSError:  # it wants no more: what it has printed still counts
+                    sent, closed = len(pending), True
+            elif sent >= len(pending) and not closed and not asking:
+                with contextlib.suppress(OSError):
+                    channel.shutdown_write()
+                closed = True
+            if channel.recv_stderr_ready():
+                heard = channel.recv_stderr(65536)
+                self.said += heard[: SAID - len(self.said)] if len(self.said) < SAID else b""
+                if asking and dialogue is not None:
+                    pending += dialogue.hear(heard)
+                    if dialogue.root:
+                        pending += stdin
+                continue
+            if channel.recv_ready():
+                self.output += channel.recv(131072)
+            elif channel.closed or channel.eof_received:
+                if channel.exit_status < 0 and not self.transport.is_active():
+                    raise Stop("partial", "the connection was lost during the visit", bytes(self.output))
+                if channel.closed or channel.exit_status_ready():
+                    return
+                channel.status_event.wait(0.2)  # what is still to come on standard error comes before the status
+                if not channel.recv_stderr_ready():
+                    return
+            elif not self.transport.is_active():
+                raise Stop("partial", "the connection was lost during the visit", bytes(self.output))
+            elif closed:
+                with contextlib.suppress(TimeoutError):
+                    self.output += channel.recv(131072)
+            else:
+                time.sleep(0.005)
+            if len(self.output) > max_bytes:
+                raise Stop("partial", f"it printed more than {max_bytes} bytes; the rest was cut", bytes(self.output))
 
 
-def _execute(transport: paramiko.Transport, command: str, stdin: bytes, deadline: float, max_bytes: int) -> bytes:
-    """Both streams are drained together, up to `max_bytes`; a channel that stays full or silent ends at the deadline."""
-    channel = transport.open_session(timeout=max(1.0, deadline - time.monotonic()))
-    channel.settimeout(1.0)
-    channel.exec_command(command)
-    output = bytearray()
-    sent = 0
-    closed = False
-    while True:
-        if time.monotonic() > deadline:
-            raise _Partial("timeout", "the command's deadline passed", bytes(output))
-        if sent < len(stdin) and channel.send_ready():
-            sent += channel.send(stdin[sent : sent + 32768])
-        elif sent >= len(stdin) and not closed:
-            channel.shutdown_write()
-            closed = True
-        if channel.recv_stderr_ready():
-            channel.recv_stderr(65536)
-            continue
-        if channel.recv_ready():
-            output += channel.recv(131072)
-        elif channel.closed or channel.eof_received:
-            return bytes(output)
-        elif not transport.is_active():
-            raise _Partial("partial", "the connection was lost during the visit", bytes(output))
-        elif closed:
-            with contextlib.suppress(TimeoutError, socket.timeout):
-                output += channel.recv(131072)
-        else:
-            time.sleep(0.005)
-        if len(output) > max_bytes:
-            raise _Partial("partial", f"it printed more than {max_bytes} bytes; the rest was cut", bytes(output))
+def _elevated(transport: paramiko.Transport, login: Login, stdin: bytes, deadline: float, max_bytes: int) -> tuple[bytes, str]:
+    """The script's output as root by the login's password for sudo, or '' and why there is no root shell (a key of REASONS)."""
+    dialogue = Dialogue(secrets.token_hex(12), login.sudo_password)
+    running = _Exchange(transport, dialogue.command, deadline)
+    try:
+        running.run(stdin, max_bytes, dialogue)
+    finally:
+        running.channel.close()
+    return (bytes(running.output), "") if dialogue.root else (b"", dialogue.ended())
 
 
-class _Partial(_Stop):
-    def __init__(self, outcome: str, detail: str, output: bytes) -> None:
-        super().__init__(outcome, detail)
-        self.output = output
+@contextlib.contextmanager
+def _logged_in(peer: Peer, deadlines: Deadlines) -> Iterator[tuple[connection.Connection, Login]]:
+    with bastion.handshake(peer.jumps):
+        transport, login = authentication.log_in(
+            lambda: connection.verified(bastion.stream(peer, deadlines), peer, deadlines), peer.in_order, deadlines.auth
+        )
+    transport.set_keepalive(KEEPALIVE)
+    try:
+        yield transport, login
+    finally:
+        transport.hang_up()
 
 
-def visit(
-    peer: Peer,
-    command: str,
-    stdin: bytes,
-    *,
-    deadlines: Deadlines = Deadlines(),  # noqa: B008  (frozen)
-    max_bytes: int = 64_000_000,
-) -> Visit:
+def visit(peer: Peer, command: str, stdin: bytes, *, deadlines: Deadlines, max_bytes: int) -> Visit:
     """Run `command` with `stdin` on the host and bring back what it prints.  Never raises for anything the host does."""
     begun = time.monotonic()
-    sock: socket.socket | None = None
-    transport: paramiko.Transport | None = None
-    outcome, detail, output = "ok", "", b""
+    outcome, detail, output, said = "ok", "", b"", b""
+    login: Login | None = None
     try:
-        sock = _connect(peer.address, peer.port, deadlines.connect)
-        transport = _exchange(sock, deadlines.exchange, tuple(peer.keys))
-        _check_host_key(transport, peer.keys)
-        _authenticate(transport, peer.logins[0], deadlines.auth)
-        output = _execute(transport, command, stdin, time.monotonic() + deadlines.command, max_bytes)
-    except _Partial as stop:
-        outcome, detail, output = stop.outcome, stop.detail, stop.output
-    except _Stop as stop:
-        outcome, detail = stop.outcome, stop.detail
+        with _logged_in(peer, deadlines) as (transport, login):
+            deadline = time.monotonic() + deadlines.command
+            refused = ""
+            if login.sudo_password and command == ROOT_SHELL:
+                output, refused = _elevated(transport, login, stdin, deadline, max_bytes)
+            if refused:
+                outcome, detail = "sudo", REASONS[refused]
+            if refused or not (login.sudo_password and command == ROOT_SHELL):
+                running = _Exchange(transport, command, deadline)
+                try:
+                    running.run(stdin, max_bytes)
+                finally:
+                    output, said = bytes(running.output), bytes(running.said)
+    except Stop as stop:
+        outcome, detail, output = stop.outcome, stop.detail, stop.output or output
     except (paramiko.SSHException, EOFError, OSError) as error:
-        outcome, detail = "protocol", str(error) or type(error).__name__
-    finally:
-        if transport is not None and sock is not None:
-            _close(transport, sock)
-        elif sock is not None:
-            sock.close()
-    return Visit(outcome, detail, output, time.monotonic() - begun)
+        outcome, detail = (
+            ("partial", "the connection was lost during the visit") if output else ("protocol", str(error) or type(error).__name__)
+        )
+    hidden = tuple(text for one in peer.logins for text in one.secrets)
+    shown = without(said, hidden).decode("utf-8", "replace")
+    detail = without(detail.encode("utf-8", "replace"), hidden).decode()
+    return Visit(outcome, detail, without(output, hidden), time.monotonic() - begun, str(login) if login else "", shown)
 
 
-def offered_keys(address: str, port: int = 22, *, seconds: float = 8.0) -> list[OfferedKey]:
-    """All host keys a server offers, one connection per algorithm.  Raises `inventory.errors.HostError`."""
+def offered_keys(peer: Peer, *, seconds: float = 8.0) -> list[OfferedKey]:
+    """All host keys a server offers, one connection per algorithm, through its bastions.  Raises `inventory.errors.HostError`."""
     from inventory.errors import HostError
 
+    deadlines = Deadlines(connect=seconds, exchange=seconds)
     found: dict[str, OfferedKey] = {}
-    for algorithm in ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"):
+    stopped: Stop | None = None
+    for algorithm in KINDS:
         try:
-            sock = _connect(address, port, seconds)
-            transport = _exchange(sock, seconds, (algorithm,))
-        except _Stop as stop:
-            if stop.outcome in {"protocol"}:
+            with bastion.handshake(peer.jumps):
+                transport = connection.exchange(bastion.stream(peer, deadlines), seconds, (algorithm,))
+        except Stop as stop:
+            if stop.outcome in {"protocol", "host key changed"}:
+                stopped = stop
                 continue  # it has no key of this algorithm
-            raise HostError(stop.outcome, f"{address}: {stop.detail}", hint=OUTCOMES[stop.outcome]) from stop
+            raise HostError(stop.outcome, f"{peer}: {stop.detail}", hint=OUTCOMES[stop.outcome]) from stop
         key = transport.get_remote_server_key()
         found[key.get_name()] = OfferedKey(key.get_name(), key.asbytes())
-        _close(transport, sock)
+        transport.hang_up()
     if not found:
-        raise HostError("protocol", f"{address}: it offers no host key that we know", hint=OUTCOMES["protocol"])
+        detail = stopped.detail if stopped and stopped.outcome == "protocol" else "it offers no host key that we know"
+        raise HostError("protocol", f"{peer}: {detail}", hint=OUTCOMES["protocol"])
     return [found[name] for name in sorted(found)]

@@ -11,7 +11,23 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import access, applications, carry, collect, decide, dependencies, doctor, host, look, report, start, verify, vhosts, view
+from planner.cli import (
+    access,
+    applications,
+    carry,
+    collect,
+    decide,
+    dependencies,
+    doctor,
+    host,
+    hosts,
+    look,
+    report,
+    start,
+    verify,
+    vhosts,
+    view,
+)
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -21,7 +37,7 @@ The order of work:
   planner init DIR             make a workspace, then fill planner.yml
   planner doctor               what this machine and workspace still lack
   planner register import F    the units' sheets: who declares what
-  planner hosts add / trust    which machines, and whose keys we trust
+  planner hosts add / trust    which machines, and whose keys we trust; hosts way NAME: how one is logged in to
   planner discover             visit them; nothing is changed there
   planner collector            a script for hosts that we may not log in to; import-transcript takes its output
   planner sites, show, explain what was found, and what it means
@@ -47,6 +63,7 @@ Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
 
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 start.add(app)
+hosts.add(app)
 doctor.add(app)
 look.add(app)
 host.add(app)

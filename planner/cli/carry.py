@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from sqlalchemy import select
 
-from inventory import catalogue, discovery, model, ssh
+from inventory import catalogue, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
 from planner import bundle, equality, execution, journal, plan, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
@@ -77,10 +77,10 @@ def _carrier(space: workspace.Workspace, book: catalogue.Catalogue, document: Ma
         if shutil.which(program) is None and (program == "ssh" or any(move["dns"] for move in document["moves"])):
             raise MissingProgram(f"{program} is not installed", hint=f"apt-get install {package}")
     with book.session() as session:
-        keys = discovery.trusted(session)
+        ways = space.ways(session)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     folder = space.plan_folder(document["id"]) / "bundle"
-    hosts = equality.Hosts(lambda address: space.peer(address, keys.get(address, {})))
+    hosts = equality.Hosts(ways.peer)
     return execution.Carrier(document, folder, book, hosts, space.root / "runs", run_id, live.step)
 
 
@@ -202,6 +202,11 @@ def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callab
         machines |= {move["source"]["address"]: move["source"]["host"], destination["receiver_address"]: destination["receiver"]}
         machines |= {address: name for name, address in destination.get("node_addresses", {}).items()}
     problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not peer(address).keys]
+    for address, name in sorted(machines.items()):
+        way = peer(address)
+        if way.jumps or way.legacy or way.refusal:
+            kind = "behind a bastion" if way.jumps else "spoken to by algorithms of the SHA-1 era" if way.legacy else way.refusal
+            problems.append(f"{name} ({address}) is {kind}: it can be visited, and a move cannot go that way")
     if any(move["dns"] for move in moves) and not os.access(space.dns_key(), os.R_OK):
         problems.append(f"the DNS key {space.dns_key()} cannot be read")
     problems += [f"the login key {name} cannot be read" for name in space.login.key_files if not os.access(name, os.R_OK)]

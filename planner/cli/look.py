@@ -35,23 +35,23 @@ def discover(
     with book.session() as session:
         rows = list(session.scalars(select(model.Host).order_by(model.Host.name)))
         chosen = [catalogue.host_by_name(session, name) for name in hosts] if hosts else rows
-        keys = discovery.trusted(session)
-        pairs = [(host.name, space.peer(host.address, keys.get(host.address, {}))) for host in chosen]
-    scope = space.scope
-    refused = [reason for _, peer in pairs if (reason := scope.refuses(peer.address))]
-    if refused:
-        raise InputError("\n".join(refused), hint=f"see scope in {space.root / workspace.FILE}")
-    if len(pairs) > scope.cap:
-        raise InputError(
-            f"{len(pairs)} hosts are more than the scope's cap of {scope.cap}",
-            hint="name fewer hosts, or raise scope.cap",
-        )
+        scope = space.scope
+        refused = [reason for host in chosen if (reason := scope.refuses(host.address))]
+        if refused:
+            raise InputError("\n".join(refused), hint=f"see scope in {space.root / workspace.FILE}")
+        if len(chosen) > scope.cap:
+            raise InputError(
+                f"{len(chosen)} hosts are more than the scope's cap of {scope.cap}",
+                hint="name fewer hosts, or raise scope.cap",
+            )
+        ways = space.ways(session)
+        pairs = [(host.name, ways.peer(host.address)) for host in chosen]
     settings = space.configuration.ssh
     deadlines = ssh.Deadlines(command=settings.command_seconds)
     done: list[dict[str, Any]] = []
     with space.lock("discovery"), _progress() as progress:
         task = progress.add_task("visiting", total=len(pairs))
-        for result in discovery.visit_all(pairs, workers=settings.workers, deadlines=deadlines):
+        for result in discovery.visit_again(pairs, workers=settings.workers, deadlines=deadlines):
             discovery.store(book, result)
             done.append(
                 {
@@ -62,6 +62,7 @@ def discover(
                 }
             )
             progress.advance(task)
+    ssh.close_bastions()
     with book.session() as session:
         counts = reconcile.update(session, catalogue.now())
     done.sort(key=lambda row: str(row["host"]))
@@ -77,7 +78,7 @@ def discover(
         for outcome in sorted({str(row["outcome"]) for row in done} - {"ok"}):
             note(f"{outcome}: {ssh.OUTCOMES[outcome]}")
         note(f"sites: {_counts(counts)}")
-    if done and not any(row["outcome"] in {"ok", "partial"} for row in done):
+    if done and not any(row["outcome"] in {"ok", "partial", "sudo"} for row in done):
         raise typer.Exit(HostError.exit_code)
 
 

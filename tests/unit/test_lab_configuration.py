@@ -161,6 +161,14 @@ def test_truth_is_what_the_seeds_write(declared, truth):
         assert ("rm -f /usr/bin/python3*" in seed) is not host["python"]
 
 
+def test_truth_knows_the_ways_in(declared, truth):
+    seed = (LAB / "seeds/ways.sh").read_text()
+    assert {name for name, host in declared.hosts.items() if host.seed == "ways.sh"} == {*truth["ways"], "bastion"}
+    words = [word for way in truth["ways"].values() for value in way.values() for word in (value if isinstance(value, list) else [value])]
+    assert not [word for word in words if word not in seed]
+    assert seed.count("-Secret-") == sum("password" in way for way in truth["ways"].values())
+
+
 def test_truth_knows_what_is_declared(truth):
     units = yaml.safe_load((LAB / "register/units.yml").read_text())
     names = {site["domain"] for site in units["sites"]}
