@@ -51,7 +51,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Image:
-    """Packages added on a base image."""
+    """Packages added on a base image, or on another image."""
 
     name: str
     parent: str
@@ -79,9 +79,16 @@ class Configuration:
     images: dict[str, Image]
     repositories: dict[str, Repository]
 
+    def chain(self, image: str) -> list[str]:
+        """An image and what lies under it, upper one first; the base image stands last."""
+        names = [image]
+        while names[-1] in self.images:
+            names.append(self.images[names[-1]].parent)
+        return names
+
     def base(self, image: str) -> str:
-        """The base image under an image: its parent, or itself."""
-        return self.images[image].parent if image in self.images else image
+        """The base image under an image, or itself."""
+        return self.chain(image)[-1]
 
 
 def read(path: Path) -> Configuration:
@@ -180,10 +187,24 @@ def _meaning(document: Table, seeds: Path) -> Iterator[Mistake]:
         for key, form, example in (("mem", MEMORY, "2G"), ("disk", DISK, "512M or 2G")):
             if key in host and not form.fullmatch(host[key]):
                 yield header, key, f"{key} {host[key]!r} of {name}: write it as {example}"
-    for kind, tables in (("image", images), ("repo", repositories)):
-        for name, table in tables.items():
-            if not BASE.fullmatch(table["parent"]):
-                yield f"{kind}.{name}", "parent", f"parent {table['parent']!r} of {name} must be base-SUITE, as base-bookworm"
+    for name, table in repositories.items():
+        if not BASE.fullmatch(table["parent"]):
+            yield f"repo.{name}", "parent", f"parent {table['parent']!r} of {name} must be base-SUITE, as base-bookworm"
+    for name, table in images.items():
+        if table["parent"] not in images and not BASE.fullmatch(table["parent"]):
+            what = f"parent {table['parent']!r} of {name} must be base-SUITE, as base-bookworm, or another image"
+            yield f"image.{name}", "parent", what
+        elif _endless(name, images):
+            yield f"image.{name}", "parent", f"the parents of {name} lead back to it"
+
+
+def _endless(name: str, images: Table) -> bool:
+    """Do an image's parents lead back to it, and so to no base image?"""
+    above: set[str] = set()
+    while name in images and name not in above:
+        above.add(name)
+        name = images[name]["parent"]
+    return name in above
 
 
 def _address(text: str) -> ipaddress.IPv4Address | None:
