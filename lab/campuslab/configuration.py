@@ -8,7 +8,7 @@ import ipaddress
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ KEYS: dict[str, dict[str, tuple[type, bool]]] = {
     "lab": {"name": (str, True), "bridge": (str, True), "domain": (str, True), "dns": (str, False)},
     "host": {
         "image": (str, True), "ip": (str, True), "role": (str, False), "seed": (str, False), "mem": (str, False),
-        "disk": (str, False), "repo": (str, False), "autostart": (bool, False),
+        "disk": (str, False), "repo": (str, False), "autostart": (bool, False), "also": (list, False),
     },
     "image": {"parent": (str, True), "packages": (str, True)},
     "repo": {"parent": (str, True), "sets": (list, True)},
@@ -36,7 +36,8 @@ DISK = re.compile(r"[1-9][0-9]*[MG]")
 
 @dataclass(frozen=True)
 class Host:
-    """One host as declared: `mem` is the memory that it sees (not a limit), `disk` the size of its writable layer."""
+    """One host as declared: `mem` is the memory that it sees (not a limit), `disk` the size of its writable layer, `also` are further
+    addresses of its network card."""
 
     name: str
     image: str
@@ -47,6 +48,7 @@ class Host:
     disk: str = "4G"
     repo: str = ""
     autostart: bool = True
+    also: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -167,17 +169,19 @@ def _meaning(document: Table, seeds: Path) -> Iterator[Mistake]:
         yield "lab", "name", f"name {lab['name']!r}: letters, digits, dot, dash and underscore only"
     if lab.get("dns") and not _address(lab["dns"]):
         yield "lab", "dns", f"dns: {lab['dns']!r} is not an IPv4 address"
-    users = Counter(host["ip"] for host in hosts.values())
+    users = Counter(address for host in hosts.values() for address in [host["ip"], *host.get("also", [])])
     for name, host in hosts.items():
-        header, address = f"host.{name}", _address(host["ip"])
+        header = f"host.{name}"
         if not HOST_NAME.fullmatch(name):
             yield header, "", f"host name {name!r}: at most 13 small letters, digits and dashes, a letter first"
-        if address is None:
-            yield header, "ip", f"ip {host['ip']!r} of {name} is not an IPv4 address"
-        elif network is not None and (address not in network or address == bridge.ip):
-            yield header, "ip", f"ip {address} of {name} must lie in {network} and differ from the bridge's"
-        if users[host["ip"]] > 1:
-            yield header, "ip", f"ip {host['ip']} of {name} is given to {users[host['ip']]} hosts"
+        for key, text in [("ip", host["ip"]), *[("also", text) for text in host.get("also", [])]]:
+            address = _address(text)
+            if address is None:
+                yield header, key, f"{key} {text!r} of {name} is not an IPv4 address"
+            elif network is not None and (address not in network or address == bridge.ip):
+                yield header, key, f"{key} {address} of {name} must lie in {network} and differ from the bridge's"
+            if users[text] > 1:
+                yield header, key, f"{key} {text} of {name} is given to {users[text]} hosts"
         if host["image"] not in images and not BASE.fullmatch(host["image"]):
             yield header, "image", f"image {host['image']} of {name} is neither base-SUITE nor declared as [image.{host['image']}]"
         if host.get("repo") and host["repo"] not in repositories:
