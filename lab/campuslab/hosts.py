@@ -42,7 +42,7 @@ def boot(lab: Lab, name: str) -> None:
     _network(lab, host)
     command = [
         "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--settings=no", "--console=read-only",
-        "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--drop-capability=CAP_MKNOD",
+        "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--drop-capability=CAP_MKNOD", "--capability=CAP_NET_ADMIN",
         f"--machine={name}", f"--uuid={uuid.uuid5(uuid.NAMESPACE_DNS, f'{name}.{lab.configuration.domain}').hex}",
         f"--directory={root}", f"--network-namespace-path=/run/netns/lab-{name}",
     ]  # fmt: skip

@@ -5,6 +5,9 @@ page() { # TITLE BODY
   printf '<!DOCTYPE html><html><head><meta charset="utf-8"><title>%s</title></head><body><h1>%s</h1>%s</body></html>\n' "$1" "$1" "$2"
 }
 
+# A service of podman's would answer for some seconds after a start, for nobody.
+systemctl disable -q --now podman.service podman.socket podman-auto-update.timer podman-restart.service 2>/dev/null
+
 # ---- an image of 10 MB: nginx, a shell and their libraries ----
 rootfs=/root/rootfs
 mkdir -p $rootfs/{etc,run,tmp,root,var/log/nginx,var/lib/nginx,usr/share/nginx/html}
@@ -39,7 +42,9 @@ page 'Online judge' 'problems' > /srv/cs/judge/index.html
 for n in $(seq 30); do page "Problem $n" "sum of $n numbers" > /srv/cs/judge/p$n.html; done
 page 'Alumni of CS' 'list' > /srv/cs/alumni/index.html
 
-# ---- containers, each a service.  Without cgroups of their own: the lab's hosts may not set the limits that crun would ----
+# ---- containers, each a service.  A lab host may not make devices, keyrings or limits: containers get a user namespace, so that crun takes
+# the devices that are there, and neither keyrings nor cgroups of their own ----
+say '[containers]' 'keyring = false' > /etc/containers/containers.conf
 container() { # NAME PORT IMAGE OPTION…
   local name=$1 port=$2 image=$3
   shift 3
@@ -50,7 +55,7 @@ Wants=network-online.target
 RequiresMountsFor=/run/containers/storage
 [Service]
 ExecStartPre=-/usr/bin/podman rm -f --ignore $name
-ExecStart=/usr/bin/podman run --rm --name $name --cgroups=disabled --network slirp4netns:port_handler=slirp4netns -p $port:80 $* $image
+ExecStart=/usr/bin/podman run --rm --name $name --cgroups=disabled --uidmap 0:0:65536 --network slirp4netns:port_handler=slirp4netns -p $port:80 $* $image
 ExecStop=/usr/bin/podman stop -t 2 $name
 KillMode=mixed
 [Install]
