@@ -8,7 +8,7 @@ import ipaddress
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ KEYS: dict[str, dict[str, tuple[type, bool]]] = {
     "lab": {"name": (str, True), "bridge": (str, True), "domain": (str, True), "dns": (str, False)},
     "host": {
         "image": (str, True), "ip": (str, True), "role": (str, False), "seed": (str, False), "mem": (str, False),
-        "disk": (str, False), "repo": (str, False), "autostart": (bool, False),
+        "disk": (str, False), "repo": (str, False), "autostart": (bool, False), "also": (list, False),
     },
     "image": {"parent": (str, True), "packages": (str, True)},
     "repo": {"parent": (str, True), "sets": (list, True)},
@@ -36,7 +36,8 @@ DISK = re.compile(r"[1-9][0-9]*[MG]")
 
 @dataclass(frozen=True)
 class Host:
-    """One host as declared: `mem` is the memory that it sees (not a limit), `disk` the size of its writable layer."""
+    """One host as declared: `mem` is the memory that it sees (not a limit), `disk` the size of its writable layer, `also` are further
+    addresses of its network card."""
 
     name: str
     image: str
@@ -47,11 +48,12 @@ class Host:
     disk: str = "4G"
     repo: str = ""
     autostart: bool = True
+    also: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Image:
-    """Packages added on a base image."""
+    """Packages added on a base image, or on another image."""
 
     name: str
     parent: str
@@ -79,9 +81,16 @@ class Configuration:
     images: dict[str, Image]
     repositories: dict[str, Repository]
 
+    def chain(self, image: str) -> list[str]:
+        """An image and what lies under it, upper one first; the base image stands last."""
+        names = [image]
+        while names[-1] in self.images:
+            names.append(self.images[names[-1]].parent)
+        return names
+
     def base(self, image: str) -> str:
-        """The base image under an image: its parent, or itself."""
-        return self.images[image].parent if image in self.images else image
+        """The base image under an image, or itself."""
+        return self.chain(image)[-1]
 
 
 def read(path: Path) -> Configuration:
@@ -160,17 +169,19 @@ def _meaning(document: Table, seeds: Path) -> Iterator[Mistake]:
         yield "lab", "name", f"name {lab['name']!r}: letters, digits, dot, dash and underscore only"
     if lab.get("dns") and not _address(lab["dns"]):
         yield "lab", "dns", f"dns: {lab['dns']!r} is not an IPv4 address"
-    users = Counter(host["ip"] for host in hosts.values())
+    users = Counter(address for host in hosts.values() for address in [host["ip"], *host.get("also", [])])
     for name, host in hosts.items():
-        header, address = f"host.{name}", _address(host["ip"])
+        header = f"host.{name}"
         if not HOST_NAME.fullmatch(name):
             yield header, "", f"host name {name!r}: at most 13 small letters, digits and dashes, a letter first"
-        if address is None:
-            yield header, "ip", f"ip {host['ip']!r} of {name} is not an IPv4 address"
-        elif network is not None and (address not in network or address == bridge.ip):
-            yield header, "ip", f"ip {address} of {name} must lie in {network} and differ from the bridge's"
-        if users[host["ip"]] > 1:
-            yield header, "ip", f"ip {host['ip']} of {name} is given to {users[host['ip']]} hosts"
+        for key, text in [("ip", host["ip"]), *[("also", text) for text in host.get("also", [])]]:
+            address = _address(text)
+            if address is None:
+                yield header, key, f"{key} {text!r} of {name} is not an IPv4 address"
+            elif network is not None and (address not in network or address == bridge.ip):
+                yield header, key, f"{key} {address} of {name} must lie in {network} and differ from the bridge's"
+            if users[text] > 1:
+                yield header, key, f"{key} {text} of {name} is given to {users[text]} hosts"
         if host["image"] not in images and not BASE.fullmatch(host["image"]):
             yield header, "image", f"image {host['image']} of {name} is neither base-SUITE nor declared as [image.{host['image']}]"
         if host.get("repo") and host["repo"] not in repositories:
@@ -180,10 +191,24 @@ def _meaning(document: Table, seeds: Path) -> Iterator[Mistake]:
         for key, form, example in (("mem", MEMORY, "2G"), ("disk", DISK, "512M or 2G")):
             if key in host and not form.fullmatch(host[key]):
                 yield header, key, f"{key} {host[key]!r} of {name}: write it as {example}"
-    for kind, tables in (("image", images), ("repo", repositories)):
-        for name, table in tables.items():
-            if not BASE.fullmatch(table["parent"]):
-                yield f"{kind}.{name}", "parent", f"parent {table['parent']!r} of {name} must be base-SUITE, as base-bookworm"
+    for name, table in repositories.items():
+        if not BASE.fullmatch(table["parent"]):
+            yield f"repo.{name}", "parent", f"parent {table['parent']!r} of {name} must be base-SUITE, as base-bookworm"
+    for name, table in images.items():
+        if table["parent"] not in images and not BASE.fullmatch(table["parent"]):
+            what = f"parent {table['parent']!r} of {name} must be base-SUITE, as base-bookworm, or another image"
+            yield f"image.{name}", "parent", what
+        elif _endless(name, images):
+            yield f"image.{name}", "parent", f"the parents of {name} lead back to it"
+
+
+def _endless(name: str, images: Table) -> bool:
+    """Do an image's parents lead back to it, and so to no base image?"""
+    above: set[str] = set()
+    while name in images and name not in above:
+        above.add(name)
+        name = images[name]["parent"]
+    return name in above
 
 
 def _address(text: str) -> ipaddress.IPv4Address | None:

@@ -42,7 +42,7 @@ def boot(lab: Lab, name: str) -> None:
     _network(lab, host)
     command = [
         "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--settings=no", "--console=read-only",
-        "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--drop-capability=CAP_MKNOD",
+        "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--drop-capability=CAP_MKNOD", "--capability=CAP_NET_ADMIN",
         f"--machine={name}", f"--uuid={uuid.uuid5(uuid.NAMESPACE_DNS, f'{name}.{lab.configuration.domain}').hex}",
         f"--directory={root}", f"--network-namespace-path=/run/netns/lab-{name}",
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def _network(lab: Lab, host: Host) -> None:
         f"ip netns add {space}",
         f"ip link add v-{host.name} type veth peer name eth0 netns {space}",
         f"ip link set v-{host.name} master br0 up",
-        f"ip -n {space} addr add {host.ip}/{bridge.network.prefixlen} dev eth0",
+        *[f"ip -n {space} addr add {address}/{bridge.network.prefixlen} dev eth0" for address in (host.ip, *host.also)],
         f"ip -n {space} link set eth0 up",
         f"ip -n {space} link set lo up",
         f"ip -n {space} route add default via {bridge.ip}",

@@ -54,8 +54,7 @@ def install_tools() -> None:
 
 def layers(lab: Lab, image: str) -> list[Path]:
     """The folders of an image, upper one first, as overlayfs takes them."""
-    names = list(dict.fromkeys([image, lab.configuration.base(image)]))
-    folders = [lab.home / "img" / name for name in names]
+    folders = [lab.home / "img" / name for name in lab.configuration.chain(image)]
     for folder in folders:
         if not folder.is_dir():
             raise LabError(f"image {folder} is missing: run `lab build`")
@@ -92,9 +91,12 @@ def jobs(lab: Lab, hosts: list[Host]) -> tuple[list[Job], list[list[Job]]]:
     """
     configuration = lab.configuration
     chains: dict[str, list[Job]] = {configuration.base(host.image): [] for host in hosts}
-    for name in sorted({host.image for host in hosts} & configuration.images.keys()):
-        image = configuration.images[name]
-        chains[image.parent].append(("layer", name, image.parent, *image.packages))
+    for image in sorted({host.image for host in hosts}):
+        *names, base = configuration.chain(image)
+        for name in reversed(names):  # a parent before what lies on it
+            job = ("layer", name, ":".join(configuration.chain(name)[1:]), *configuration.images[name].packages)
+            if job not in chains[base]:
+                chains[base].append(job)
     for name in sorted({host.repo for host in hosts if host.repo}):
         repository = configuration.repositories[name]
         chains.setdefault(repository.parent, []).append(("repo", name, repository.parent, *repository.sets))

@@ -26,7 +26,7 @@ zone "$DOMAIN" {
 X
 : > /etc/bind/named.conf.default-zones
 
-# What the departments' sites are called today.  old.phys and never.phys have no address any more.
+# What the departments' sites are called today.  old.phys and never.phys have no address any more; media and alumni.cs never had one.
 cat > "/var/lib/bind/db.$DOMAIN" <<X
 \$TTL 3600
 @ IN SOA ns1.$DOMAIN. hostmaster.$DOMAIN. ( 2026010101 3600 600 86400 60 )
@@ -39,6 +39,37 @@ www.phys A 198.51.100.12
 odd A 198.51.100.14
 events.phys A 198.51.100.12
 conf2009.phys A 198.51.100.12
+lib A 198.51.100.13
+www.lib A 198.51.100.13
+opac.lib A 198.51.100.13
+catalogue.lib A 198.51.100.13
+rooms.lib A 198.51.100.13
+news.lib A 198.51.100.13
+exhibits.lib A 198.51.100.13
+arts A 198.51.100.15
+www.arts A 198.51.100.15
+gallery.arts A 198.51.100.15
+exhibition.arts A 198.51.100.15
+archives A 198.51.100.36
+www.archives A 198.51.100.36
+wiki.archives A 198.51.100.16
+tools.archives A 198.51.100.16
+people A 198.51.100.16
+clubs A 198.51.100.16
+*.clubs A 198.51.100.16
+law A 198.51.100.16
+geo A 198.51.100.16
+alumni A 198.51.100.16
+pay A 198.51.100.16
+thesis A 198.51.100.16
+blogs A 198.51.100.16
+cs A 198.51.100.17
+www.cs A 198.51.100.17
+labs.cs A 198.51.100.17
+judge.cs A 198.51.100.17
+www.math A 198.51.100.18
+seminar.math A 198.51.100.18
+notes.math A 198.51.100.18
 X
 chown bind:bind "/var/lib/bind/db.$DOMAIN"
 systemctl restart named

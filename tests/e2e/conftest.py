@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
+TRUTH = yaml.safe_load((ROOT / "lab/truth.yml").read_text())
+MACHINES = {*TRUTH["hosts"], *TRUTH["bare"]}  # what a workspace trusts; faults are each test's own
+SECRETS = tuple(secret.encode() for host in TRUTH["hosts"].values() for secret in host["never_shown"])
 
 
 @dataclass
@@ -16,7 +20,7 @@ class Campus:
     """A running lab.  `lab` runs its command, `planner` the product on the control side, in a workspace."""
 
     name: str
-    secrets: tuple[bytes, ...] = (b"hist-Secret-7f3a", b"admin-Secret-91bc", b"phys-Secret-55de")
+    secrets: tuple[bytes, ...] = SECRETS
     root: Path = ROOT
     notes: dict = field(default_factory=dict)
 
@@ -40,7 +44,7 @@ class Campus:
         assert "Traceback" not in result.stderr
         return result
 
-    def workspace(self, folder, machines):
+    def workspace(self, folder, machines, sheets=("units.yml", "servers.csv", "sites.csv")):
         self.planner(folder, "init", folder)
         key, tsig = self.lab("key").stdout.strip(), self.lab("tsig").stdout.strip()
         (folder / "planner.yml").write_text(
@@ -48,8 +52,7 @@ class Campus:
         )
         platforms = (ROOT / "lab/platforms.yml").read_text().replace("key_file: tsig.key", f"key_file: {tsig}")
         (folder / "inventory/platforms.yml").write_text(platforms)
-        register = [ROOT / "lab/register" / name for name in ("units.yml", "servers.csv", "sites.csv")]
-        self.planner(folder, "register", "import", *register)
+        self.planner(folder, "register", "import", *[ROOT / "lab/register" / name for name in sheets])
         self.planner(folder, "hosts", "trust", *machines, "--known-hosts", self.lab("known-hosts").stdout.strip())
         return folder
 
@@ -69,5 +72,5 @@ def campus(request):
 
 @pytest.fixture(scope="module")
 def space(campus, request, tmp_path_factory):
-    machines = [name for name in request.module.HOSTS if name in {"hist", "phys", "odd", "vh1", "front", "node1", "node2"}]
+    machines = [name for name in request.module.HOSTS if name in MACHINES]
     return campus.workspace(tmp_path_factory.mktemp("workspace"), machines)

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,10 +27,14 @@ repo = "extra"
 [host.two]
 image = "base-bookworm"
 ip = "198.51.100.12"
+also = ["198.51.100.13", "198.51.100.14"]
 autostart = false
 [image.lamp]
 parent = "base-bullseye"
 packages = "apache2  php"
+[image.lampwiki]
+parent = "lamp"
+packages = "mediawiki"
 [repo.extra]
 parent = "base-bookworm"
 sets = ["nginx rsync", "haproxy"]
@@ -62,10 +67,11 @@ def test_good_file(read):
     assert list(configuration.hosts) == ["one", "two"]
     one, two = configuration.hosts.values()
     assert (one.ip, one.image, one.mem, one.disk, one.repo, one.autostart) == ("198.51.100.11", "lamp", "2G", "512M", "extra", True)
-    assert (two.disk, two.autostart, two.seed) == ("4G", False, "")
+    assert (two.disk, two.autostart, two.seed, list(two.also)) == ("4G", False, "", ["198.51.100.13", "198.51.100.14"])
     assert configuration.images["lamp"].packages == ("apache2", "php")
     assert configuration.repositories["extra"].sets == ("nginx rsync", "haproxy")
     assert (configuration.base("lamp"), configuration.base("base-bookworm")) == ("base-bullseye", "base-bookworm")
+    assert configuration.chain("lampwiki") == ["lampwiki", "lamp", "base-bullseye"]
     assert str(configuration.bridge) == "198.51.100.1/24"
 
 
@@ -73,21 +79,26 @@ def test_good_file(read):
     ("old", "new", "said"),
     [
         ('mem = "2G"', 'memory = "2G"', "lab.toml:11: unknown key memory in [host.one]; did you mean mem?"),
-        ("autostart = false", "autosart = false", "lab.toml:17: unknown key autosart in [host.two]; did you mean autostart?"),
+        ("autostart = false", "autosart = false", "lab.toml:18: unknown key autosart in [host.two]; did you mean autostart?"),
         ("[image.lamp]", "[images.lamp]", "unknown table [images]; did you mean image?"),
         ('domain = "campus.test"\n', "", "lab.toml:2: [lab] has no domain"),
         ('ip = "198.51.100.12"', "", "lab.toml:14: [host.two] has no ip"),
-        ("autostart = false", 'autostart = "no"', "lab.toml:17: autostart in [host.two] must be a bool"),
+        ("autostart = false", 'autostart = "no"', "lab.toml:18: autostart in [host.two] must be a bool"),
         ('sets = ["nginx rsync", "haproxy"]', "sets = [1]", "sets in [repo.extra] must hold strings only"),
         ('image = "lamp"', 'image = "lamb"', "lab.toml:8: image lamb of one is neither base-SUITE nor declared as [image.lamb]"),
         ('ip = "198.51.100.12"', 'ip = "198.51.100.11"', "lab.toml:16: ip 198.51.100.11 of two is given to 2 hosts"),
         ('ip = "198.51.100.12"', 'ip = "198.51.100.1"', "must lie in 198.51.100.0/24 and differ from the bridge's"),
         ('ip = "198.51.100.12"', 'ip = "10.0.0.1"', "must lie in 198.51.100.0/24"),
         ('ip = "198.51.100.12"', 'ip = "198.51.100"', "is not an IPv4 address"),
+        ('"198.51.100.14"]', '"198.51.100.11"]', "also 198.51.100.11 of two is given to 2 hosts"),
+        ('"198.51.100.14"]', '"198.51.100"]', "lab.toml:17: also '198.51.100' of two is not an IPv4 address"),
+        ('"198.51.100.14"]', "14]", "also in [host.two] must hold strings only"),
         ('repo = "extra"', 'repo = "other"', "repo other of one is not declared as [repo.other]"),
         ('seed = "one.sh"', 'seed = "gone.sh"', "seed gone.sh of one is not in"),
         ('mem = "2G"', 'mem = "2 GB"', "mem '2 GB' of one: write it as 2G"),
-        ('parent = "base-bullseye"', 'parent = "bullseye"', "lab.toml:19: parent 'bullseye' of lamp must be base-SUITE"),
+        ('parent = "base-bullseye"', 'parent = "bullseye"', "lab.toml:20: parent 'bullseye' of lamp must be base-SUITE"),
+        ('parent = "base-bullseye"', 'parent = "lampwiki"', "lab.toml:20: the parents of lamp lead back to it"),
+        ('[repo.extra]\nparent = "base-bookworm"', '[repo.extra]\nparent = "lamp"', "parent 'lamp' of extra must be base-SUITE"),
         ("[host.two]", "[host.a-name-too-long]", "at most 13 small letters"),
         ("[host.two]", "[host.two", "not TOML: "),
         ('name = "campus"', 'name = "../etc"', "letters, digits, dot, dash and underscore only"),
@@ -125,6 +136,15 @@ def test_help_needs_neither_root_nor_lab(lab):
     assert command("frobnicate").returncode == 2
 
 
+def test_an_image_on_an_image_is_built_after_it(lab, read, monkeypatch):
+    images = importlib.import_module("campuslab.images")
+    layout = importlib.import_module("campuslab.layout")
+    configuration = read(GOOD.replace('image = "base-bookworm"', 'image = "lampwiki"'))
+    bases, chains = images.jobs(layout.Lab(configuration, "x", LAB), list(configuration.hosts.values()))
+    assert bases == [("base", "bookworm"), ("base", "bullseye")]
+    assert chains[0] == [("layer", "lamp", "base-bullseye", "apache2", "php"), ("layer", "lampwiki", "lamp:base-bullseye", "mediawiki")]
+
+
 @pytest.fixture(scope="module")
 def truth():
     return yaml.safe_load((LAB / "truth.yml").read_text())
@@ -140,24 +160,53 @@ def test_the_labs_own_file_is_good_and_truth_names_its_hosts(declared, truth):
     for name, host in declared.hosts.items():
         by_role.setdefault(host.role, {})[name] = host.ip
     assert {name: host["address"] for name, host in truth["hosts"].items()} == by_role["source"]
+    assert {name: host["also"] for name, host in truth["hosts"].items() if "also" in host} == {
+        name: host.also for name, host in declared.hosts.items() if host.also
+    }
     assert {name: fault["address"] for name, fault in truth["faults"].items()} == by_role["fault"]
     assert truth["bare"] == list(by_role["destination"])
     assert {truth["name_server"]["host"]: truth["name_server"]["address"]} == by_role["dns"]
     assert not [name for name in truth["faults"] if declared.hosts[name].autostart]
 
 
+def written(text, domain):
+    """A seed's text with the shell's simple variables in place, as bash would put them."""
+    text = text.replace("$DOMAIN", domain).replace('\\"', '"')
+    for name, value in re.findall(r"^(\w+)=([^\s\"']+)(?= #|$)", text, re.M):
+        text = re.sub(rf"\$(?:{name}\b|{{{name}}})", lambda _, value=value: value, text)
+    return text
+
+
+# Comes with Debian's packages: the seeds do not write it.
+PACKAGED = {
+    "default-ssl",
+    "default-ssl.conf",
+    "000-default.conf",
+    "/usr/share/wordpress",
+    "/var/lib/mediawiki",
+    "/usr/share/phpmyadmin",
+    "localhost",
+}
+
+
 def test_truth_is_what_the_seeds_write(declared, truth):
     for name, host in truth["hosts"].items():
-        seed = (LAB / "seeds" / declared.hosts[name].seed).read_text().replace("$DOMAIN", truth["domain"]).replace('\\"', '"')
+        source = (LAB / "seeds" / declared.hosts[name].seed).read_text()
+        seed = written(source, truth["domain"])
         sites = [*host["sites"], *host["not_sites"]]
-        words = [value for site in sites for value in (site.get("names") or [site["name"]])]
+        words = [value for site in sites for value in (site.get("names") or [site["name"]]) if ":" not in value or " " in value]
         words += [site["docroot"] for site in sites if site.get("docroot")] + host["never_shown"]
-        words += [entry[key] for entry in host["cron"] for key in ("file", "command")]
-        words += [log for site in sites for log in site.get("access_logs", [])]
-        words += [site["database"][key] for site in host["sites"] if site["database"] for key in ("name",)]
-        packaged = {"default-ssl"}  # comes with Debian's package
-        assert not [word for word in words if word not in seed and word not in packaged], name
-        assert seed.count("-Secret-") == sum(seed.count(secret) for secret in host["never_shown"]), "a secret that truth.yml does not name"
+        words += [entry["command"] for entry in host["cron"]]
+        words += [Path(entry["file"]).name for entry in host["cron"]]
+        words += [Path(log).name for site in sites for log in site.get("access_logs", [])]
+        words += [site["database"]["name"] for site in host["sites"] if site["database"]]
+        words += [Path(site["configured_in"]).name.removeprefix("container-").removesuffix(".service") for site in sites]
+        words += [entry["name"] for entry in host.get("databases", [])] + [entry["name"] for entry in host.get("containers", [])]
+        words += [Path(entry["path"]).stem for entry in host.get("certificates", [])] + host.get("packages", {}).get("names", [])
+        assert not [word for word in words if word not in seed and word not in PACKAGED], name
+        assert source.count("-Secret-") == sum(source.count(secret) for secret in host["never_shown"]), (
+            "a secret that truth.yml does not name"
+        )
         assert ("rm -f /usr/bin/python3*" in seed) is not host["python"]
 
 
@@ -169,14 +218,40 @@ def test_truth_knows_the_ways_in(declared, truth):
     assert seed.count("-Secret-") == sum("password" in way for way in truth["ways"].values())
 
 
+def test_truth_joins(truth):
+    """What one part of truth says of another: a database's site has it, a certificate's site serves it, a container's site names it."""
+    for name, host in truth["hosts"].items():
+        sites = {site["names"][0]: site for site in host["sites"]}
+        for database in host.get("databases", []):
+            users = [site for site in database.get("sites", [database.get("site")]) if site]
+            assert users == [site for site, data in sites.items() if (data["database"] or {}).get("name") == database["name"]], name
+        certificates = {entry["path"] for entry in host.get("certificates", [])}
+        assert {site["certificate"] for site in sites.values() if site.get("tls")} <= certificates
+        containers = {entry["name"] for entry in host.get("containers", []) if entry["running"]}
+        assert {site["container"] for site in sites.values() if "container" in site} == containers
+        assert all(("application" in site) is not ("applications" in site) for site in sites.values())
+
+
 def test_truth_knows_what_is_declared(truth):
     units = yaml.safe_load((LAB / "register/units.yml").read_text())
     names = {site["domain"] for site in units["sites"]}
-    with (LAB / "register/sites.csv").open(encoding="utf-8") as file:
-        names |= {row["域名"] for row in csv.DictReader(file)}
+    for sheet in ("sites.csv", "more-sites.csv"):
+        with (LAB / "register" / sheet).open(encoding="utf-8") as file:
+            names |= {row["域名"] for row in csv.DictReader(file)}
     sites = [site for host in truth["hosts"].values() for site in host["sites"]]
     assert {site["names"][0] for site in sites if site["declared"]} | {entry["name"] for entry in truth["missing"]} == names
     assert not names & {site["names"][0] for site in sites if not site["declared"]}
     zone = (LAB / "seeds/dns.sh").read_text()
     for site in sites:
         assert site["dns"] == (f"\n{site['names'][0].removesuffix('.' + truth['domain'])} A " in zone)
+
+
+def test_servers_are_declared_as_truth_says(truth):
+    declared = {}
+    for sheet in ("servers.csv", "more-servers.csv"):
+        with (LAB / "register" / sheet).open(encoding="utf-8") as file:
+            declared |= {row["name"]: row for row in csv.DictReader(file)}
+    assert {name: row["address"] for name, row in declared.items()} == {name: host["address"] for name, host in truth["hosts"].items()}
+    for name, host in truth["hosts"].items():
+        said = host.get("declared_system", f"{host['system']['id'].title()} {host['system']['version']}")
+        assert declared[name]["os"].replace("CentOS", "Centos") == said.replace("CentOS", "Centos")
