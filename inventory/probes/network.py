@@ -135,14 +135,14 @@ def _proc_route(block: Block) -> Iterator[Item]:
         words = line.split()
         if len(words) < 8 or not all(re.fullmatch("[0-9A-Fa-f]{8}", words[i]) for i in (1, 2, 7)):
             continue
-        destination, gateway, mask = (_hex_ip(words[i]) for i in (1, 2, 7))
+        destination, gateway, mask = (hex_ip(words[i]) for i in (1, 2, 7))
         prefix = bin(int(words[7], 16)).count("1")
         target = "default" if mask == "0.0.0.0" else f"{destination}/{prefix}"  # noqa: S104
         via = None if gateway == "0.0.0.0" else gateway  # noqa: S104
         yield "route", {"destination": target, "gateway": via, "interface": words[0]}, offset
 
 
-def _hex_ip(text: str) -> str:
+def hex_ip(text: str) -> str:
     """The kernel prints 32-bit words in host order; every host met here is little-endian."""
     raw = bytes.fromhex(text)
     return str(ipaddress.ip_address(b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))))
@@ -243,7 +243,7 @@ def _proc_net(block: Block) -> Iterator[Item]:
         if len(words) < 4 or not all(re.fullmatch("(?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4}", word) for word in words[1:3]):
             continue
         ends = [word.split(":") for word in words[1:3]]
-        local, peer = (f"{_hex_ip(address)}:{int(port, 16)}" for address, port in ends)
+        local, peer = (f"{hex_ip(address)}:{int(port, 16)}" for address, port in ends)
         listening = words[3] in {"0A", "07"}
         row = _row(block.value[:3], local, peer, listening, (None, None))
         if row is not None:
