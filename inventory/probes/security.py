@@ -74,10 +74,7 @@ def parse(section: Section) -> list[Observation]:
         found.append(_apt(apt))
     found += _reboot(once)
     if (settings := once.get("sysctl")) is not None:
-        values = {
-            name.replace("/", "."): number(value) if number(value) is not None else value
-            for name, value in assignments(settings.lines).items()
-        }
+        values = {name.replace("/", "."): value for name, value in assignments(settings.lines).items()}
         found.append(Observation("kernel_settings", {"values": values}, settings.line))
     return sorted(found, key=lambda item: item.line)
 
