@@ -52,8 +52,8 @@ else
       else echo "@ ip${v}tables"; printf '%s\n' "$r" | grep -v '^#' | most ip${v}tables; fi
     elif have ip${v}tables; then echo "@ ip${v}tables"; fi
   done
-  if test -z "$asked" && present nf_tables && test -d /sys/module/nf_tables && ! have iptables-save; then
-    mark unknown 'nftables nf_tables is loaded, and no nft'
+  if test -z "$asked" && ! have iptables && ! grep -q . /proc/net/ip_tables_names 2>/dev/null; then
+    if test -d /sys/module/nf_tables; then mark unknown 'nftables nf_tables is loaded, and no nft'; else echo '@ none'; fi
   fi
 fi
 for f in /etc/ufw/ufw.conf /etc/default/ufw; do
@@ -91,6 +91,7 @@ def parse(section: Section) -> list[Observation]:
     """`firewall` {tool, active, policies, rules}; `firewall_rule` {tool, family, chain, action, protocol, ports, source, interface, raw}.
 
     `active` is True when the kernel holds a rule or a policy that refuses, or the tool's own configuration says so; None is unknown.
+    `tool` none: the kernel has no tables, and there is no program that could make any.
     """
     found: list[Observation] = []
     once: dict[str, list[Block]] = {}
@@ -104,6 +105,8 @@ def parse(section: Section) -> list[Observation]:
     for tag in ("iptables", "ip6tables"):
         for block in once.get(tag, [])[:1]:
             found += _iptables(block)
+    for block in once.get("none", [])[:1]:
+        found.append(_firewall("none", False, {}, 0, block.line))
     found += _ufw(once) + _firewalld(once) + _wrappers(once.get("wrappers", []))
     return found
 

@@ -1,7 +1,7 @@
 """Which packages a host has, from where it gets them, and which of their configuration files were changed since.
 
-In: the databases of dpkg, apk and pacman as files, rpm by a query; the lists of repositories.  Out: `package`, `repository`,
-`config_changed`, `config_check`.  rpm is never asked as root: a query by root creates `__db.00*`, lost indexes and sqlite's `-shm`
+In: the databases of dpkg, apk and pacman as files, rpm by a query; the lists of repositories.  Out: `package`, `package_database`,
+`repository`, `config_changed`, `config_check`.  rpm is never asked as root: a query by root creates `__db.00*`, lost indexes and sqlite's `-shm`
 in the database's folder, and may leave a lock there; as nobody it cannot write, and opens a private environment in memory.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
@@ -48,6 +49,9 @@ lines() {
 listed() { lines "$1" | awk '/^@/ { print; next }
   /^\|[ \t]*(deb|deb-src|rpm|https?:|ftp:|file:|\/|@)/ ||
   /^\|[ \t]*(Types|URIs|Suites|Components|Enabled|name|baseurl|mirrorlist|metalink|enabled|type)[ \t]*[:=]/ || /^\|[ \t]*(\[|$)/'; }
+changed() { if test -e "$2"; then t=`stat -c %Y "$2" 2>/dev/null`; if test -n "$t"; then mark database "$1 $t"; fi; fi; }
+changed dpkg /var/lib/dpkg/status; changed apk /lib/apk/db/installed
+for f in /var/lib/rpm/Packages /var/lib/rpm/rpmdb.sqlite /usr/lib/sysimage/rpm/rpmdb.sqlite /usr/lib/sysimage/rpm/Packages.db; do changed rpm $f; done
 status=/var/lib/dpkg/status
 if test -r $status; then
   echo '@ dpkg'
@@ -116,11 +120,22 @@ def parse(section: Section) -> list[Observation]:
             found.append(unknown(block))
         elif block.tag in {"dpkg", "rpm", "apk", "pacman"}:
             found.extend(_packages(block))
+        elif block.tag == "database":
+            found.extend(_database(block))
         elif block.tag == "repository":
             found.extend(_repositories(block))
         elif block.tag == "check":
             found.extend(_check(block))
     return found
+
+
+def _database(block: Block) -> Iterator[Observation]:
+    """When packages were last installed, upgraded or removed: the file that each such act writes anew."""
+    manager, _, text = block.value.partition(" ")
+    seconds = number(text)
+    if seconds is not None and 0 < seconds < 1 << 33:
+        when = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield Observation("package_database", {"manager": manager, "changed": when}, block.line)
 
 
 def _packages(block: Block) -> Iterator[Observation]:
@@ -194,12 +209,15 @@ def _one_line(line: str, file: str) -> dict[str, Any] | None:
 
 def _paragraphs(block: Block) -> Iterator[Observation]:
     values: dict[str, str] = {}
-    start = 0
+    last, start = "", 0
     for offset, line in enumerate([*block.lines, ""], start=block.line + 1):
         name, colon, value = line.partition(":")
         if line.strip() and colon and not line.startswith((" ", "\t", "#")):
             start = start or offset
-            values[name.strip().lower()] = value.strip()
+            last = name.strip().lower()
+            values[last] = value.strip()
+        elif line.startswith((" ", "\t")) and line.strip() and last in values:
+            values[last] += " " + line.strip()
         elif not line.strip():
             if values.get("uris"):
                 on = values.get("enabled", "yes").lower() not in {"no", "false", "0", "off"}
