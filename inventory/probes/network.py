@@ -1,7 +1,7 @@
 """Addresses, routes, listeners and who talks to whom, over TCP and over Unix sockets.
 
-In: `ip` and `ss`, or `ifconfig`, `netstat` and /proc/net where those are missing.  Out: `address`, `route`, `listener`,
-`connection`, `unix_peer`.  Local databases are spoken to over Unix sockets, which no TCP listing shows: hence `ss -xp`.
+In: `ip` and `ss`, or `ifconfig`, `netstat` and /proc/net where those are missing.  Out: `interface`, `address`, `route`,
+`listener`, `connection`, `unix_peer`.  Local databases are spoken to over Unix sockets, which no TCP listing shows: hence `ss -xp`.
 The other side's ephemeral port is dropped, so that a thousand connections of one client are one observation.
 """
 
@@ -23,6 +23,19 @@ most() {
   awk -v most=6000 -v what="$1" 'NR <= most { print "|" $0 }
     END { if (NR > most) print "@ unknown " what " only " most " of " NR " lines" }'
 }
+if test -d /sys/class/net; then
+  echo '@ interfaces'
+  get() { v=-; if test -r "$1"; then read -r v < "$1"; fi 2>/dev/null; printf '\t%s' "${v:--}"; }
+  for d in /sys/class/net/*; do
+    if test ! -e "$d/address"; then continue; fi
+    case ${d##*/} in veth*|vnet*|tap*|cali*|tunl*|ifb*) continue ;; esac
+    k=other
+    if test -e "$d/device"; then k=physical; elif test -d "$d/bonding"; then k=bond; elif test -d "$d/bridge"; then k=bridge; fi
+    m=; if test -e "$d/master"; then m=`readlink "$d/master"`; fi
+    printf '|%s\t%s\t%s' "${d##*/}" $k "${m##*/}"
+    get "$d/address"; get "$d/operstate"; get "$d/speed"; get "$d/mtu"; echo
+  done
+fi
 if have ip && ip -o addr show >/dev/null 2>&1; then
   echo '@ ip-addr'; ip -o addr show | show
   echo '@ ip-route'; { ip -4 route show; ip -6 route show; } 2>/dev/null | awk 'NR <= 500 { print "|" $0 }'
@@ -73,6 +86,22 @@ def parse(section: Section) -> list[Observation]:
 
 
 Item = tuple[str, Row, int]
+
+
+def _interfaces(block: Block) -> Iterator[Item]:
+    """/sys/class/net: `speed_mbps` is None where the link is down or has none (virtual cards say -1)."""
+    for offset, line in enumerate(block.lines):
+        cells = line.split("\t")
+        if len(cells) < 7 or not cells[0]:
+            continue
+        name, sort, master, mac, state, speed, mtu = cells[:7]
+        data: Row = {
+            "name": name,
+            "sort": "loopback" if name == "lo" else sort,
+            "mac": mac if re.fullmatch("[0-9a-f:]{11,59}", mac) and mac.strip("0:") else None,
+        }
+        data |= {"state": state if state not in {"-", "unknown"} else None, "speed_mbps": number(speed) or None, "mtu": number(mtu)}
+        yield "interface", data | {"master": master or None}, offset
 
 
 def _ip_addr(block: Block) -> Iterator[Item]:
@@ -135,14 +164,14 @@ def _proc_route(block: Block) -> Iterator[Item]:
         words = line.split()
         if len(words) < 8 or not all(re.fullmatch("[0-9A-Fa-f]{8}", words[i]) for i in (1, 2, 7)):
             continue
-        destination, gateway, mask = (_hex_ip(words[i]) for i in (1, 2, 7))
+        destination, gateway, mask = (hex_ip(words[i]) for i in (1, 2, 7))
         prefix = bin(int(words[7], 16)).count("1")
         target = "default" if mask == "0.0.0.0" else f"{destination}/{prefix}"  # noqa: S104
         via = None if gateway == "0.0.0.0" else gateway  # noqa: S104
         yield "route", {"destination": target, "gateway": via, "interface": words[0]}, offset
 
 
-def _hex_ip(text: str) -> str:
+def hex_ip(text: str) -> str:
     """The kernel prints 32-bit words in host order; every host met here is little-endian."""
     raw = bytes.fromhex(text)
     return str(ipaddress.ip_address(b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))))
@@ -243,7 +272,7 @@ def _proc_net(block: Block) -> Iterator[Item]:
         if len(words) < 4 or not all(re.fullmatch("(?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4}", word) for word in words[1:3]):
             continue
         ends = [word.split(":") for word in words[1:3]]
-        local, peer = (f"{_hex_ip(address)}:{int(port, 16)}" for address, port in ends)
+        local, peer = (f"{hex_ip(address)}:{int(port, 16)}" for address, port in ends)
         listening = words[3] in {"0A", "07"}
         row = _row(block.value[:3], local, peer, listening, (None, None))
         if row is not None:
@@ -251,7 +280,7 @@ def _proc_net(block: Block) -> Iterator[Item]:
 
 
 _READERS = {
-    "ip-addr": _ip_addr, "ifconfig": _ifconfig, "ip-route": _ip_route, "proc-route": _proc_route, "ss-listen": _ss_listen,
+    "interfaces": _interfaces, "ip-addr": _ip_addr, "ifconfig": _ifconfig, "ip-route": _ip_route, "proc-route": _proc_route, "ss-listen": _ss_listen,
     "ss-established": _ss_established, "ss-unix": _ss_unix, "netstat": _netstat, "proc-net": _proc_net,
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""Which machine this is: operating system, kernel, hardware, disks, names, clock and load.
+"""Which machine this is: operating system, kernel, hardware, file systems, names, clock and load.
 
-In: files under /etc, /proc and /sys, and few tools.  Out: `os`, `kernel`, `hardware`, `disk`, `machine`, `load`.
+In: files under /etc, /proc and /sys, and few tools.  Out: `os`, `kernel`, `hardware`, `disk`, `network_mount`, `machine`, `load`.
 Disks come from /proc/mounts; only file systems known to be local are asked for their size, because one dead network
 mount hangs `df` beyond the reach of any signal.
 """
@@ -8,6 +8,7 @@ mount hangs `df` beyond the reach of any signal.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
@@ -37,7 +38,8 @@ if test -z "$v"; then
   fi
 fi
 if test -n "$v"; then mark virtualization "$v"; else mark unknown 'virtualization no tool or sign says'; fi
-for f in sys_vendor product_name product_version; do
+awk -F: '/^(model name|Processor|cpu model|Hardware)[ \t]*:/ { sub(/^[ \t]+/, "", $2); print "@ cpu-model " $2; exit }' /proc/cpuinfo 2>/dev/null
+for f in sys_vendor product_name product_version product_serial chassis_type; do
   if test -r /sys/class/dmi/id/$f; then printf '@ dmi %s\n' $f; show < /sys/class/dmi/id/$f; fi
 done
 h=`hostname 2>/dev/null || uname -n`
@@ -53,6 +55,13 @@ file /etc/sysconfig/clock
 l=`readlink /etc/localtime 2>/dev/null`
 if test -n "$l"; then mark localtime "$l"; fi
 mark date "`date -u +%Y-%m-%dT%H:%M:%SZ` `date +%z`"
+if test -r /proc/sys/kernel/random/boot_id; then mark boot-id "`cat /proc/sys/kernel/random/boot_id 2>/dev/null`"; fi
+awk '/^btime / { print "@ booted " $2 }' /proc/stat 2>/dev/null
+for f in /etc/locale.conf /etc/default/locale /etc/sysconfig/i18n; do
+  if test -r $f; then mark locale $f; awk '/^[ \t]*(export[ \t]+)?(LANG|LC_ALL)=/ { print "|" $0 }' < $f; fi
+done
+mark clock-keepers "`cat /proc/[0-9]*/stat 2>/dev/null | awk -F '[()]' '$2 ~ /^(chronyd|ntpd|openntpd|systemd-timesyn|ptp4l|VBoxService|vmtoolsd)$/ && !s[$2]++ { printf "%s ", $2 }'`"
+if test -e /run/systemd/timesync/synchronized; then echo '@ timesync'; fi
 if test -r /proc/mounts; then
   while read -r dev mnt type opts rest; do
     case $type in
@@ -98,7 +107,11 @@ _FAMILIES = {
 
 
 def parse(section: Section) -> list[Observation]:
-    """Observations of one machine.  Sizes are bytes, `uptime_s` seconds, `time` ISO 8601 in UTC; what is unread is None."""
+    """Observations of one machine.  Sizes are bytes, `uptime_s` seconds, `time` and `booted` ISO 8601 in UTC; what is unread is None.
+
+    `serial` is the machine's own, readable to root only; `synchronized` is True where systemd-timesyncd says so, False where nothing keeps
+    the clock and nothing outside can be told to (a container has its host's clock), else None.
+    """
     found: list[Observation] = []
     once: dict[str, Block] = {}
     mounts: list[Block] = []
@@ -110,7 +123,7 @@ def parse(section: Section) -> list[Observation]:
         else:
             key = f"{block.tag} {block.value}" if block.tag in {"file", "dmi"} else block.tag
             once.setdefault(key, block)
-    found += _os(once) + _hardware(once) + _machine(once) + _load(once) + _disks(mounts)
+    found += _os(once) + _hardware(once) + _machine(once) + _load(once) + _disks(mounts) + _network_mounts(mounts)
     return found
 
 
@@ -190,14 +203,28 @@ def _hardware(once: dict[str, Block]) -> list[Observation]:
     proof = cpus or once.get("meminfo") or virtualization
     if proof is None:
         return []
-    words = [first_line(once[key]) for key in ("dmi sys_vendor", "dmi product_name") if key in once]
+    words = [_dmi(once, key) for key in ("sys_vendor", "product_name")]
+    processor = once.get("cpu-model")
     data = {
         "cpus": number(cpus.value) if cpus else None,
+        "cpu_model": " ".join(processor.value.split()) or None if processor else None,
         "memory_bytes": memory,
         "virtualization": virtualization.value if virtualization else None,
         "model": " ".join(word for word in words if word) or None,
+        "serial": _dmi(once, "product_serial"),
     }
     return [Observation("hardware", data, proof.line)]
+
+
+_UNSET = {"", "none", "not specified", "not applicable", "system serial number", "default string", "0", "0123456789"}
+_UNSET |= {"to be filled by o.e.m.", "system product name", "system manufacturer", "unknown", "empty"}
+
+
+def _dmi(once: dict[str, Block], name: str) -> str | None:
+    """What the firmware says, None for what makers leave in place of it."""
+    block = once.get(f"dmi {name}")
+    text = first_line(block)[:200] if block else ""
+    return None if text.lower() in _UNSET else text
 
 
 def _machine(once: dict[str, Block]) -> list[Observation]:
@@ -214,8 +241,37 @@ def _machine(once: dict[str, Block]) -> list[Observation]:
         "timezone": _timezone(once),
         "uptime_s": seconds,
         "time": date.value.split(" ")[0] or None if date else None,
+        "boot_id": once["boot-id"].value.strip() or None if "boot-id" in once else None,
+        "booted": _booted(once),
+        "locale": _locale(once),
+        **_clock(once),
     }
     return [Observation("machine", data, proof.line)]
+
+
+def _booted(once: dict[str, Block]) -> str | None:
+    seconds = number(once["booted"].value) if "booted" in once else None
+    if seconds is None or not 0 < seconds < 1 << 33:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _locale(once: dict[str, Block]) -> str | None:
+    """The system's default; what a service sets for itself stands elsewhere."""
+    values = assignments([line.strip().removeprefix("export ") for line in once["locale"].lines]) if "locale" in once else {}
+    return values.get("LC_ALL") or values.get("LANG")
+
+
+_CONTAINERS = {"lxc", "lxc-libvirt", "openvz", "docker", "podman", "rkt", "systemd-nspawn", "container-other", "wsl", "proot", "pouch"}
+
+
+def _clock(once: dict[str, Block]) -> dict[str, Any]:
+    keepers = once["clock-keepers"].value.split() if "clock-keepers" in once else None
+    virtualization = once["virtualization"].value if "virtualization" in once else ""
+    synchronized = True if "timesync" in once else None
+    if synchronized is None and keepers == [] and virtualization not in _CONTAINERS:
+        synchronized = False
+    return {"clock_keeper": keepers[0] if keepers else None, "synchronized": synchronized}
 
 
 def _timezone(once: dict[str, Block]) -> str | None:
@@ -240,9 +296,11 @@ def _load(once: dict[str, Block]) -> list[Observation]:
     if available is None and "MemFree" in memory:  # kernels before 3.14
         available = memory["MemFree"] + memory.get("Buffers", 0) + memory.get("Cached", 0)
     swap = memory.get("SwapTotal")
+    cpus = number(once["cpus"].value) if "cpus" in once else None
     cpu: list[int] = [number(word) or 0 for word in (once["stat"].text.split() if "stat" in once else [])[1:9]]
     data = {
         "one": float(words[0]),
+        "one_per_cpu": round(float(words[0]) / cpus, 2) if cpus else None,
         "five": float(words[1]),
         "fifteen": float(words[2]),
         "memory_available_bytes": available,
@@ -268,6 +326,25 @@ def _disks(mounts: list[Block]) -> list[Observation]:
         if key not in chosen or len(mount) < len(chosen[key].data["mount"]):
             chosen[key] = Observation("disk", data, block.line)
     return sorted(chosen.values(), key=lambda observation: observation.line)
+
+
+def _network_mounts(mounts: list[Block]) -> list[Observation]:
+    """Whose disk a remote file system is: `server:/path`, `//server/share`, `[v6]:/path`; several servers of Ceph or Gluster as written."""
+    found = []
+    for block in mounts:
+        words = block.value.split(" ")
+        if len(words) != 4 or words[3] != "remote":
+            continue
+        device, kind, mount = (_octal(word) for word in words[:3])
+        server, path = "", ""
+        if device.startswith("//"):
+            server, _, path = device[2:].partition("/")
+        elif (at := device.find(":/")) > 0:
+            server, path = device[:at].strip("[]").rpartition("@")[2], device[at + 1 :]
+        found.append(
+            Observation("network_mount", {"mount": mount, "fstype": kind, "server": server or None, "path": path or None}, block.line)
+        )
+    return found
 
 
 def _size(lines: list[str]) -> tuple[int | None, int | None]:

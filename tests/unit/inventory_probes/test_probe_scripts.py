@@ -8,12 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from inventory.probes import accesslog, certificates, cron, network, php, services, system
+from inventory.probes import (
+    accesslog,
+    accounts,
+    certificates,
+    containers,
+    cron,
+    firewall,
+    mail,
+    network,
+    packages,
+    packagetrees,
+    php,
+    security,
+    services,
+    storage,
+    system,
+    usage,
+    usagehistory,
+)
 from inventory.probes.accesslog import SUMMARY
 from inventory.probes.base import Observation, Probe, Section
 from inventory.probes.fragments import MASK, SHOW, WEB_CONFIGURATION
 
-PROBES = [module.PROBE for module in (system, network, services, php, cron, certificates, accesslog)]
+HOST = [module.PROBE for module in (packages, packagetrees, firewall, accounts, mail, containers, security, storage, usage, usagehistory)]
+PROBES = [module.PROBE for module in (system, network, services, php, cron, certificates, accesslog)] + HOST
 SHELLS = [path for path in map(shutil.which, ("dash", "bash", "ksh", "mksh", "sh")) if path]
 AWKS = [path for path in map(shutil.which, ("mawk", "gawk", "nawk", "awk")) if path]
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PRIV": "root"}
@@ -33,14 +52,14 @@ def test_syntax(shell: str, probe: Probe) -> None:
 
 
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if not shell.endswith("/sh")])
-@pytest.mark.parametrize("probe", [system.PROBE, network.PROBE, services.PROBE, cron.PROBE, php.PROBE], ids=lambda probe: probe.name)
+@pytest.mark.parametrize("probe", [system.PROBE, network.PROBE, services.PROBE, cron.PROBE, php.PROBE, *HOST], ids=lambda probe: probe.name)
 def test_runs_here(shell: str, probe: Probe) -> None:
     result = run([shell, "-c", probe.script])
     assert result.returncode == 0
     assert "syntax" not in result.stderr
     assert all(line[:1] in {"@", "|", ""} for line in result.stdout.split("\n"))
     found = probe.parse(Section(probe.name, result.stdout))
-    assert found or probe.name in {"cron", "php"}
+    assert found or probe.name in {"cron", "php", "containers", "packagetrees", "usagehistory"}
     if probe.name == "system":
         assert {"os", "machine"} <= {item.kind for item in found}
 
