@@ -241,7 +241,10 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], a
     site.learn("database.host", wanted.get("host") or "localhost", configured[0])
     proofs = ["configuration"]
     listed = _first(observations, "database", name=name)
-    server = _first(observations, "database_server")
+    servers = [item for item in observations if item.kind == "database_server"]
+    own = [item for item in servers if listed is not None and item.data.get("server") == listed.data.get("server")]
+    # a Redis or a PostgreSQL beside it says nothing of a schema that no server lists
+    server = next(iter(own or [item for item in servers if item.data.get("product") in {"MariaDB", "MySQL"}]), None)
     if listed is not None:
         proofs.append("database list")
         for key in [

@@ -6,12 +6,17 @@ from inventory.probes import (
     accesslog,
     applications,
     certificates,
+    codesearch,
     content,
     cron,
+    datastores,
     mariadb,
     network,
     php,
+    postgresql,
+    redis,
     services,
+    sqlite,
     system,
     web,
 )
@@ -26,9 +31,14 @@ PROBES: tuple[Probe, ...] = (
     cron.PROBE,
     certificates.PROBE,
     mariadb.PROBE,
+    postgresql.PROBE,
+    redis.PROBE,
+    datastores.PROBE,
     applications.PROBE,
     accesslog.PROBE,
+    sqlite.PROBE,
     content.PROBE,
+    codesearch.PROBE,
 )
 
 

@@ -10,11 +10,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.probes import accesslog, certificates, cron, network, php, services, system
+from inventory.probes import (
+    accesslog,
+    certificates,
+    codesearch,
+    content,
+    cron,
+    datastores,
+    mariadb,
+    network,
+    php,
+    postgresql,
+    redis,
+    services,
+    sqlite,
+    system,
+)
 from inventory.probes.base import Probe, Section
 
 CASES = Path(__file__).parents[2] / "cases" / "probes"
-PROBES: dict[str, Probe] = {module.PROBE.name: module.PROBE for module in (system, network, services, php, cron, certificates, accesslog)}
+DATA = (mariadb, postgresql, redis, datastores, sqlite, content, codesearch)
+PROBES: dict[str, Probe] = {
+    module.PROBE.name: module.PROBE for module in (system, network, services, php, cron, certificates, accesslog, *DATA)
+}
 TEXTS = sorted(path for name in PROBES for path in (CASES / name).glob("*.txt"))
 SAMPLES = {name: [path.read_bytes().decode("utf-8", "surrogateescape") for path in TEXTS if path.parent.name == name] for name in PROBES}
 

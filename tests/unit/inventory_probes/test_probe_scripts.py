@@ -8,12 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from inventory.probes import accesslog, certificates, cron, network, php, services, system
+from inventory.probes import (
+    accesslog,
+    certificates,
+    codesearch,
+    content,
+    cron,
+    datastores,
+    mariadb,
+    network,
+    php,
+    postgresql,
+    redis,
+    services,
+    sqlite,
+    system,
+)
 from inventory.probes.accesslog import SUMMARY
 from inventory.probes.base import Observation, Probe, Section
 from inventory.probes.fragments import MASK, SHOW, WEB_CONFIGURATION
 
-PROBES = [module.PROBE for module in (system, network, services, php, cron, certificates, accesslog)]
+DATA = (mariadb, postgresql, redis, datastores, sqlite, content, codesearch)
+PROBES = [module.PROBE for module in (system, network, services, php, cron, certificates, accesslog, *DATA)]
 SHELLS = [path for path in map(shutil.which, ("dash", "bash", "ksh", "mksh", "sh")) if path]
 AWKS = [path for path in map(shutil.which, ("mawk", "gawk", "nawk", "awk")) if path]
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PRIV": "root"}
