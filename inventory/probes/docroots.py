@@ -1,18 +1,68 @@
 """A fragment of sh that several probes share: the docroots of a host, found there by a rough reading of its configuration.
 
 It prints NUL-free lines; a docroot with a newline in its name is found by its parent instead.  The exact reading of vhosts is
-`webconfig`'s; this only says where to look, so that one visit is enough.
+`webconfig`'s; this only says where to look, so that one visit is enough.  Nothing on a network filesystem is touched, not even to
+ask whether it is there: a dead server would hang the question.  `docroots` prints what is local, `docroots_remote` the others.
 """
 
-DOCROOTS = r"""
-docroots() { {
-  find /etc/nginx /usr/local/nginx/conf -xdev -type f -size -512k 2>/dev/null | while IFS= read -r f; do
-    awk '{ if (match($0, /^[ \t]*(server[ \t]*\{)?.*[ \t{;]root[ \t]+/) || match($0, /^[ \t]*root[ \t]+/)) {
-        s=$0; sub(/^(.*[ \t{;])?root[ \t]+/, "", s); q=substr(s,1,1);
-        if (q=="\"" || q=="\047") { out=""; for (i=2;i<=length(s);i++) { c=substr(s,i,1); if (c=="\\") { i++; out=out substr(s,i,1) } else if (c==q) break; else out=out c } print out }
-        else { sub(/[;}].*/, "", s); sub(/[ \t]+$/, "", s); gsub(/\\/, "", s); print s } } }' "$f"; done
-  find /etc/apache2 /etc/httpd /usr/local/apache2/conf -xdev -type f -size -512k 2>/dev/null | while IFS= read -r f; do
-    sed -n 's/^[[:space:]]*[Dd][Oo][Cc][Uu][Mm][Ee][Nn][Tt][Rr][Oo][Oo][Tt][[:space:]]*"\{0,1\}\([^"]*\)"\{0,1\}[[:space:]]*$/\1/p' "$f"; done
-  for d in /var/www/* /srv/www/* /home/wwwroot/* /data/www/*; do test -d "$d" && printf '%s\n' "$d"; done
-} | sed 's:/*$::' | grep '^/..*' | sort -u | while IFS= read -r d; do test -d "$d" && printf '%s\n' "$d"; done; }
+NETWORK_MOUNTS = r"""
+NETFS=`awk '$3 ~ /^(nfs4?|cifs|smb[a-z]*[0-9]*|ncpfs|afs|ceph|glusterfs|9p|lustre|beegfs|davfs|coda|gpfs|panfs|orangefs|pvfs2|autofs)$/ || $3 ~ /^fuse\./ {
+  p = $2; gsub(/\\040/, " ", p); gsub(/\\011/, "\t", p); gsub(/\\134/, "\\", p); print $3 " " p }' /proc/mounts 2>/dev/null`
+on_network() {
+  test -n "$NETFS" || return 1
+  n_=`{ printf '%s\n' "$1"; if test -L "$1"; then readlink "$1"; fi; } | while IFS= read -r q_; do
+    printf '%s\n' "$NETFS" | while read -r t_ m_; do case "$q_/" in "$m_"/*) printf '%s\n' "$t_" ;; esac; done; done | tail -n 1`
+  test -n "$n_"
+}
 """
+"""`NETFS`: the network filesystems of a host, `type path` a line; `on_network PATH` says whether a path, or what it links to, lies
+on one, and leaves its type in `n_`."""
+
+DOCROOTS = (
+    NETWORK_MOUNTS
+    + r"""
+configured_roots() {
+  set -- /etc/nginx /usr/local/nginx/conf /usr/local/openresty/nginx/conf /usr/local/etc/nginx /opt/nginx/conf /etc/tengine \
+    /etc/apache2 /etc/httpd /usr/local/apache2/conf /usr/local/apache/conf /opt/lampp/etc /www/server/panel/vhost /etc/lighttpd /etc/caddy
+  for d do test -d "$d" && find "$d" -xdev -type f -size -512k -exec awk '
+    BEGIN { Q = "\047" }
+    function value(s,  q, out, i, c) {
+      q = substr(s, 1, 1)
+      if (q != "\"" && q != Q) { sub(/[;}].*/, "", s); sub(/[ \t\r]+$/, "", s); gsub(/\\/, "", s); return s }
+      out = ""
+      for (i = 2; i <= length(s); i++) {
+        c = substr(s, i, 1)
+        if (c == "\\") { i++; out = out substr(s, i, 1) } else if (c == q) break; else out = out c
+      }
+      return out
+    }
+    { low = tolower($0); sub(/^[ \t]+/, "", low) }
+    low ~ /^define[ \t]/ { defined["${" $2 "}"] = value($3); next }
+    low ~ /^documentroot[ \t]/ { s = $0; sub(/^[ \t]*[^ \t]+[ \t]+/, "", s); root[++n] = value(s); next }
+    low ~ /^server\.document-root[ \t]*=/ { s = $0; sub(/^[^=]*=[ \t]*/, "", s); root[++n] = value(s); next }
+    low ~ /(^|[ \t{;])root[ \t]/ {
+      s = $0; sub(/^(.*[ \t{;])?root[ \t]+/, "", s); sub(/^\*[ \t]+/, "", s); root[++n] = value(s)
+    }
+    END {
+      for (i = 1; i <= n; i++) {
+        turns = 0
+        for (name in defined) while ((at = index(root[i], name)) && ++turns < 20)
+          root[i] = substr(root[i], 1, at - 1) defined[name] substr(root[i], at + length(name))
+        print root[i]
+      }
+    }' {} + 2>/dev/null; done
+}
+usual_roots() {
+  for b in /var/www /srv/www /home/wwwroot /data/www /www/wwwroot /var/www/vhosts; do
+    if on_network "$b"; then printf '%s\n' "$b"; continue; fi
+    for d in "$b"/*; do if on_network "$d" || test -d "$d"; then printf '%s\n' "$d"; fi; done
+  done
+}
+all_docroots() { { configured_roots; usual_roots; } | sed 's:/*$::' | grep '^/..*' | sort -u; }
+docroots() { all_docroots | while IFS= read -r d; do on_network "$d" || { test -d "$d" && printf '%s\n' "$d"; }; done; }
+docroots_remote() {
+  test -n "$NETFS" || return 0
+  all_docroots | while IFS= read -r d; do if on_network "$d"; then printf '%s %s\n' "$n_" "$d"; fi; done
+}
+"""
+)

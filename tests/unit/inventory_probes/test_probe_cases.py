@@ -10,31 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.probes import (
-    accesslog,
-    accounts,
-    certificates,
-    containers,
-    cron,
-    firewall,
-    mail,
-    network,
-    packages,
-    packagetrees,
-    php,
-    security,
-    services,
-    storage,
-    system,
-    usage,
-    usagehistory,
-)
+from inventory.probes import registry
 from inventory.probes.base import Probe, Section
 
 CASES = Path(__file__).parents[2] / "cases" / "probes"
-MODULES = (system, network, services, php, cron, certificates, accesslog)
-HOST = (packages, packagetrees, firewall, accounts, mail, containers, security, storage, usage, usagehistory)
-PROBES: dict[str, Probe] = {module.PROBE.name: module.PROBE for module in MODULES + HOST}
+OWN_TESTS = {"nginx", "apache", "tomcat", "lighttpd", "caddy", "applications"}  # unit/webconfig and test_applications have theirs
+PROBES: dict[str, Probe] = {probe.name: probe for probe in registry.PROBES if probe.name not in OWN_TESTS}
 TEXTS = sorted(path for name in PROBES for path in (CASES / name).glob("*.txt"))
 SAMPLES = {name: [path.read_bytes().decode("utf-8", "surrogateescape") for path in TEXTS if path.parent.name == name] for name in PROBES}
 
