@@ -7,9 +7,10 @@ not be read is absent (unknown); it is never an empty value.  Evidence is [snaps
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache, partial
 from typing import Any
 
 from inventory import lifecycle
@@ -25,6 +26,61 @@ class Seen:
     kind: str
     data: Mapping[str, Any]
     evidence: tuple[Any, ...]
+
+
+class Observed(Sequence[Seen]):
+    """The observations of one host: by kind at once, and in their order; a kind that nobody asks for is never read.
+
+    `parts` are (kind, how to read those observations), in the order in which they were read.
+    """
+
+    def __init__(self, parts: Iterable[tuple[str, Callable[[], Sequence[Seen]]]]) -> None:
+        self._parts = list(parts)
+        self._read: dict[int, Sequence[Seen]] = {}
+        self._kinds: dict[str, list[Seen]] = {}
+        self._made: dict[Any, Any] = {}
+
+    @classmethod
+    def of_all(cls, observations: Iterable[Seen]) -> Observed:
+        """What is read already."""
+        return cls([(item.kind, partial(tuple, [item])) for item in observations])
+
+    def of(self, kind: str) -> list[Seen]:
+        """All of one kind."""
+        if kind not in self._kinds:
+            self._kinds[kind] = [item for number, (name, _) in enumerate(self._parts) if name == kind for item in self._part(number)]
+        return self._kinds[kind]
+
+    def by(self, kind: str, field: str) -> dict[Any, list[Seen]]:
+        """All of one kind by a field's value; values that cannot be keys are left out."""
+        if (kind, field) not in self._made:
+            made: dict[Any, list[Seen]] = {}
+            for item in self.of(kind):
+                value = item.data.get(field)
+                if value is None or isinstance(value, (str, int)):
+                    made.setdefault(value, []).append(item)
+            self._made[kind, field] = made
+        return self._made[kind, field]  # type: ignore[no-any-return]
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Something that is the same for all sites of the host, worked out once."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    def _part(self, number: int) -> Sequence[Seen]:
+        if number not in self._read:
+            self._read[number] = self._parts[number][1]()
+        return self._read[number]
+
+    def __iter__(self) -> Iterator[Seen]:
+        return (item for number in range(len(self._parts)) for item in self._part(number))
+
+    def __len__(self) -> int:
+        return sum(len(self._part(number)) for number in range(len(self._parts)))
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
 
 
 @dataclass
@@ -48,30 +104,34 @@ class Site:
 
 def sites(host: str, observations: Sequence[Seen], at: date | None = None) -> list[Site]:
     """All sites of one host on the day `at` of its visit: enabled vhosts that serve something of their own, same first names merged."""
+    known = observations if isinstance(observations, Observed) else Observed.of_all(observations)
     found: dict[str, tuple[Site, list[Seen]]] = {}
-    unread = {item.data.get("what") for item in observations if item.kind == "unknown"}
-    for seen in observations:
-        if seen.kind != "vhost" or not seen.data.get("enabled") or seen.data.get("redirect_to"):
+    unread = {item.data.get("what") for item in known.of("unknown")}
+    for seen in known.of("vhost"):
+        if not seen.data.get("enabled") or seen.data.get("redirect_to"):
             continue
-        name = _site_name(host, seen, observations)
+        name = _site_name(host, seen, known)
         if name:
             found.setdefault(name, (Site(name, host, []), []))[1].append(seen)
     for site, vhosts in found.values():
         _from_vhosts(site, vhosts)
-        _from_host(site, observations, at)
-        _from_content(site, observations, unread)
-        _from_application(site, observations, unread)
-        _from_database(site, observations, unread, at)
-        _from_use(site, vhosts, observations)
+        _from_host(site, known, at)
+        _from_content(site, known, unread)
+        _from_application(site, known, unread)
+        _from_database(site, known, unread, at)
+        _from_use(site, vhosts, known)
     return [found[name][0] for name in sorted(found)]
 
 
-def _site_name(host: str, vhost: Seen, observations: Sequence[Seen]) -> str:
+_valid = lru_cache(65_536)(valid_name)
+
+
+def _site_name(host: str, vhost: Seen, observations: Observed) -> str:
     for name in vhost.data.get("names") or []:
-        if valid_name(str(name)):
+        if _valid(str(name)):
             return str(name).lower()
     docroot = vhost.data.get("docroot")
-    content = next((item for item in observations if item.kind == "content" and item.data.get("docroot") == docroot), None)
+    content = _first(observations, "content", docroot=docroot)
     # a distribution's own default page is not a site; a default vhost that holds more than that is
     if docroot and content is not None and (content.data.get("files") or 0) > 2:
         return f"{host}:{docroot}" if _plain(str(docroot)) and len(str(docroot)) <= 500 else f"{host}:default"
@@ -87,7 +147,7 @@ def _from_vhosts(site: Site, vhosts: Sequence[Seen]) -> None:
     odd: list[str] = []
     for vhost in vhosts:
         for name in vhost.data.get("names") or []:
-            kept = names if valid_name(str(name)) else odd
+            kept = names if _valid(str(name)) else odd
             text = str(name).lower() if kept is names else str(name)
             if text not in kept and text not in {"_", ""}:
                 kept.append(text)
@@ -115,9 +175,14 @@ def _is_tls(vhost: Seen) -> bool:
     return bool(vhost.data.get("tls")) or any(entry.get("tls") for entry in vhost.data.get("listen") or [])
 
 
-def _first(observations: Iterable[Seen], kind: str, **where: Any) -> Seen | None:
-    for item in observations:
-        if item.kind == kind and all(item.data.get(key) == value for key, value in where.items()):
+def _first(observations: Observed, kind: str, **where: Any) -> Seen | None:
+    items: Sequence[Seen] = observations.of(kind)
+    if len(where) == 1:
+        ((field, wanted),) = where.items()
+        if wanted is None or isinstance(wanted, (str, int)):
+            items = observations.by(kind, field).get(wanted, [])
+    for item in items:
+        if all(item.data.get(key) == value for key, value in where.items()):
             return item
     return None
 
@@ -131,7 +196,7 @@ def _support(site: Site, fact: str, product: str, version: str, at: date | None,
             site.learn(f"{fact}_supported", at <= end, *seen, why=f"on {at.isoformat()}")
 
 
-def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> None:
+def _from_host(site: Site, observations: Observed, at: date | None) -> None:
     system = _first(observations, "os")
     if system is not None:
         site.learn("host.os", system.data.get("id"), system)
@@ -143,7 +208,7 @@ def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> Non
         site.learn("host.memory_bytes", hardware.data.get("memory_bytes"), hardware)
         site.learn("host.virtualization", hardware.data.get("virtualization"), hardware)
     if site.value("site.php"):
-        pools = [item for item in observations if item.kind == "php_pool"]
+        pools = observations.of("php_pool")
         sockets = [str(text).removeprefix("unix:") for text in site.value("site.fastcgi_to") or []]
         pool = next((p for p in pools if str(p.data.get("listen")) in sockets), None)
         if pool is not None:
@@ -152,7 +217,7 @@ def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> Non
             site.learn("site.pool", pool.data.get("name"), pool)
         else:
             sapi = "apache" if site.value("site.web_server") == "apache" else "fpm"
-            versions = [v for v in observations if v.kind == "php_version" and v.data.get("sapi") == sapi]
+            versions = [v for v in observations.of("php_version") if v.data.get("sapi") == sapi]
             by_socket = [v for v in versions if any(str(v.data.get("version")) in text for text in sockets)]
             version = (by_socket or versions)[0] if len(by_socket) == 1 or len(versions) == 1 else None
             if version is not None:
@@ -165,7 +230,7 @@ def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> Non
             site.learn("site.web_user", master.data["user"], master)
 
 
-def _from_content(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
+def _from_content(site: Site, observations: Observed, unread: set[Any]) -> None:
     content = _first(observations, "content", docroot=site.value("site.docroot"))
     if content is None:
         return
@@ -187,7 +252,7 @@ def _from_content(site: Site, observations: Sequence[Seen], unread: set[Any]) ->
         site.learn(f"content.{name}", data.get(name), content)
     for name in ("links_outside", "php_in_uploads", "world_writable", "htaccess"):
         site.learn(f"content.{name}", data.get(name), content)
-    directives = [item for item in observations if item.kind == "htaccess" and _under(item.data.get("path"), site.value("site.docroot"))]
+    directives = [item for item in observations.of("htaccess") if _under(item.data.get("path"), site.value("site.docroot"))]
     if directives or "htaccess" not in unread:
         lines = [str(line) for item in directives for line in item.data.get("lines") or []]
         site.learn(
@@ -202,9 +267,9 @@ def _under(path: Any, root: Any) -> bool:
     return bool(root) and (path == root or path.startswith(root.rstrip("/") + "/"))
 
 
-def _from_application(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
+def _from_application(site: Site, observations: Observed, unread: set[Any]) -> None:
     docroot = site.value("site.docroot")
-    found = [item for item in observations if item.kind == "application" and _under(item.data.get("path"), docroot)]
+    found = [item for item in observations.of("application") if _under(item.data.get("path"), docroot)]
     found.sort(key=lambda item: (len(str(item.data.get("path"))), str(item.data.get("name"))))
     dynamic = [item for item in found if str(item.data.get("name")) not in {"static", "unknown"}]
     if len(dynamic) > 1:
@@ -222,10 +287,10 @@ def _from_application(site: Site, observations: Sequence[Seen], unread: set[Any]
         site.learn("site.static", False, *dynamic, why="PHP, a proxy or an application answers")
 
 
-def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], at: date | None) -> None:
+def _from_database(site: Site, observations: Observed, unread: set[Any], at: date | None) -> None:
     """Three proofs: the application's configuration, the list of databases, a database user that only this site can be."""
     docroot = site.value("site.docroot")
-    configured = [i for i in observations if i.kind == "application" and _under(i.data.get("path"), docroot) and i.data.get("database")]
+    configured = [i for i in observations.of("application") if i.data.get("database") and _under(i.data.get("path"), docroot)]
     if site.value("site.static"):
         site.learn("database.used", False, why="the site is static")
         return
@@ -263,7 +328,7 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], a
         site.learn("database.product", server.data.get("product"), server)
         site.learn("database.version", server.data.get("version"), server)
         _support(site, "database", str(server.data.get("product") or ""), str(server.data.get("version") or ""), at, server)
-    user = next((u for u in observations if u.kind == "database_user" and u.data.get("user") == wanted.get("user")), None)
+    user = next((u for u in observations.of("database_user") if u.data.get("user") == wanted.get("user")), None)
     if user is not None and name in (user.data.get("schemas") or []):
         proofs.append("grant of its user")
     site.learn("database.proofs", proofs, configured[0], *([listed] if listed else []), *([user] if user else []))
@@ -271,17 +336,14 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], a
         site.learn("database.missing", True, configured[0], why="the configuration names it, the server does not list it")
 
 
-def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) -> None:
+def _from_use(site: Site, vhosts: Sequence[Seen], observations: Observed) -> None:
     files = {str(entry[0]) for vhost in vhosts for entry in vhost.data.get("access_log") or [] if entry}
-    own = [i for i in observations if i.kind == "access_log" and _log_base(str(i.data.get("file"))) in files]
+    logs = observations.once("logs", lambda: [(_log_base(str(i.data.get("file"))), i) for i in observations.of("access_log")])
+    own = [item for base, item in logs if base in files]
     if not files or not own:
         return
-    shared = [
-        v for v in observations
-        if v.kind == "vhost" and v.data.get("enabled") and v not in vhosts
-        and files & {str(e[0]) for e in v.data.get("access_log") or [] if e}
-        and not v.data.get("redirect_to")
-    ]  # fmt: skip
+    writers = observations.once("writers", lambda: _writers(observations))
+    shared = [vhost for vhost, written in writers if files & written and vhost not in vhosts]
     why = "the log is shared with other sites" if shared else ""
     requests = sum(int(i.data.get("requests") or 0) for i in own)
     days: dict[str, int] = {}
@@ -295,12 +357,33 @@ def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) 
         site.learn("use.requests_per_day", round(requests / len(days), 1), *own, why=why)
     last = max((str(i.data.get("last") or "") for i in own), default="")
     site.learn("use.last", last or None, *own, why=why)
+    wanted = observations.once("urls", lambda: _urls(observations))
     urls: dict[str, int] = {}
-    for item in observations:
-        if item.kind == "access_url" and _log_base(str(item.data.get("file"))) in files and not shared:
-            urls[str(item.data["path"])] = urls.get(str(item.data["path"]), 0) + int(item.data.get("count") or 0)
+    for base in files if not shared else ():
+        for path, count in wanted.get(base, {}).items():
+            urls[path] = urls.get(path, 0) + count
     top = sorted(urls, key=lambda path: (-urls[path], path))[:200]
     site.learn("use.top_urls", top, *own)
+
+
+def _writers(observations: Observed) -> list[tuple[Seen, set[str]]]:
+    """The vhosts that serve something, with the logs that they write."""
+    live = (v for v in observations.of("vhost") if v.data.get("enabled") and not v.data.get("redirect_to"))
+    return [(v, {str(e[0]) for e in v.data.get("access_log") or [] if e}) for v in live]
+
+
+def _urls(observations: Observed) -> dict[str, dict[str, int]]:
+    """Each log's addresses with their counts, its rotations included."""
+    bases: dict[str, str] = {}
+    found: dict[str, dict[str, int]] = {}
+    for item in observations.of("access_url"):
+        file = str(item.data.get("file"))
+        if file not in bases:
+            bases[file] = _log_base(file)
+        counts = found.setdefault(bases[file], {})
+        path = str(item.data["path"])
+        counts[path] = counts.get(path, 0) + int(item.data.get("count") or 0)
+    return found
 
 
 def _log_base(path: str) -> str:
