@@ -15,10 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import alembic.command
-import alembic.config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     TIMESTAMP,
@@ -32,6 +28,7 @@ from sqlalchemy import (
     cast,
     create_engine,
     event,
+    inspect,
     make_url,
     or_,
     select,
@@ -52,6 +49,7 @@ __all__ = [
 ]  # fmt: skip
 
 _MIGRATING = 5_203_114  # any number, as long as every planner takes the same
+_SETTING = "see `catalogue` in the workspace's planner.yml"
 _URLS = "sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE; in a password write @ as %40, : as %3A, / as %2F"
 
 
@@ -102,10 +100,10 @@ def open_catalogue(url: str) -> Catalogue:
             migrated = _migrate(connection)
         if migrated:
             engine.dispose()  # SQLite's foreign keys were off in this connection
-    except (SQLAlchemyError, alembic.util.CommandError, ImportError, UnicodeError) as error:
+    except (SQLAlchemyError, ImportError, UnicodeError) as error:
         raise CatalogueError(
             f"cannot open the catalogue {_hide(place)}: {_first_line(error)}",
-            hint="see `catalogue` in the workspace's planner.yml",
+            hint=_SETTING,
         ) from error
     return Catalogue(engine)
 
@@ -150,11 +148,14 @@ def _unstorable(context: Any) -> None:
 
 def _migrate(connection: Connection) -> bool:
     """Whether there was anything to do.  Two planners that start at once on an empty database migrate it one after the other."""
+    if _revisions(connection) == _newest():
+        return False
+    # loading Alembic takes longer than most commands
+    import alembic.command
+    import alembic.config
+
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    newest = set(ScriptDirectory.from_config(config).get_heads())
-    if set(MigrationContext.configure(connection).get_current_heads()) == newest:
-        return False
     if connection.dialect.name == "sqlite":
         # Alembic rebuilds a table to alter it: with foreign keys on, dropping the old one would delete what refers to it
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
@@ -162,8 +163,24 @@ def _migrate(connection: Connection) -> bool:
     else:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
     config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
+    try:
+        alembic.command.upgrade(config, "head")
+    except alembic.util.CommandError as error:
+        raise CatalogueError(f"cannot open the catalogue {_hide(connection.engine.url)}: {error}", hint=_SETTING) from error
     return True
+
+
+def _revisions(connection: Connection) -> set[str]:
+    if not inspect(connection).has_table("alembic_version"):
+        return set()
+    return set(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+
+
+def _newest() -> set[str]:
+    """The migrations that no other one follows, by their files."""
+    texts = [path.read_text(encoding="utf-8") for path in (MIGRATIONS / "versions").glob("*.py")]
+    told = [dict(re.findall(r'^(revision|down_revision)\b.*?= *"([^"]+)"', text, re.M)) for text in texts]
+    return {one["revision"] for one in told if "revision" in one} - {one.get("down_revision", "") for one in told}
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
