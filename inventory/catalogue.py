@@ -10,10 +10,9 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -45,7 +44,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
 __all__ = [
     "Catalogue", "Known", "chunks", "clean", "everywhere", "host_by_name", "hosts_with", "now", "observations", "observed",
-    "open_catalogue", "opened", "workload_by_name",
+    "open_catalogue", "opened", "opened_values", "workload_by_name",
 ]  # fmt: skip
 
 _MIGRATING = 5_203_114  # any number, as long as every planner takes the same
@@ -256,8 +255,7 @@ def workload_by_name(session: Session, name: str) -> model.Workload:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """One thing that was read on a host: its kind and data, and the snapshot, section and line that prove it."""
 
     host_id: int
@@ -314,14 +312,16 @@ def observed(session: Session, hosts: Sequence[int], kinds: Sequence[str] = ()) 
 
 def opened(session: Session, row: Row[Any]) -> list[Known]:
     """The observations of one stored row."""
-    told = packing.unpack(row.body)
     place = (row.host_id, row.snapshot_id, row.section, row.kind)
+    return [Known(*place, line, data) for data, line in opened_values(session, row)]
+
+
+def opened_values(session: Session, row: Row[Any]) -> Sequence[tuple[dict[str, Any], int]]:
+    """The same as (data, line)."""
+    told = packing.unpack(row.body)
     if not told.numbers:
-        return [Known(*place, line, data) for data, line in told.rows]
+        return told.rows
     query = select(model.Shared.id, model.Shared.data)
-    values = {
-        key: data
-        for part in chunks(sorted({number for number, _ in told.numbers}))
-        for key, data in session.execute(query.where(model.Shared.id.in_(part)))
-    }
-    return [Known(*place, line, dict(values[number])) for number, line in told.numbers]
+    numbers = sorted({number for number, _ in told.numbers})
+    values = {key: data for part in chunks(numbers) for key, data in session.execute(query.where(model.Shared.id.in_(part)))}
+    return [(dict(values[number]), line) for number, line in told.numbers]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from inventory import lifecycle
 from inventory.register import valid_name
@@ -19,8 +19,7 @@ from inventory.register import valid_name
 Evidence = list[Any]  # [snapshot id, section, line]
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """An observation as identification needs it."""
 
     kind: str

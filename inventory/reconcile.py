@@ -87,7 +87,8 @@ def _identify_stale(session: Session, everything: bool) -> None:
 
 def _observations(session: Session, rows: Sequence[Row[Any]]) -> identify.Observed:
     def seen(row: Row[Any]) -> list[identify.Seen]:
-        return [identify.Seen(o.kind, o.data, (o.snapshot_id, o.section, o.line)) for o in catalogue.opened(session, row)]
+        kind, snapshot, section = row.kind, row.snapshot_id, row.section
+        return [identify.Seen(kind, data, (snapshot, section, line)) for data, line in catalogue.opened_values(session, row)]
 
     return identify.Observed([(row.kind, partial(seen, row)) for row in rows])
 

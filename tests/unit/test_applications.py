@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from inventory import applications, applicationtree, recognition
 from inventory.errors import ConfigurationError
-from inventory.identify import Seen, Site, _from_application
+from inventory.identify import Observed, Seen, Site, _from_application
 from inventory.probes import applications as probe
 from inventory.probes.base import Section, blocks
 
@@ -339,5 +339,5 @@ def test_a_generated_site_is_static_to_identification(tmp_path):
     site = Site("x", "h", ["x"])
     site.learn("site.docroot", "/srv/www/x")
     site.learn("site.php", False)
-    _from_application(site, [Seen("application", data, (1, "applications", 1))], set())
+    _from_application(site, Observed.of_all([Seen("application", data, (1, "applications", 1))]), set())
     assert site.value("site.static") is True
