@@ -121,12 +121,12 @@ def pack(
             continue
         keys = _keys(items)
         rows = encoded([list(item.data.values()) for item in items] if keys else [item.data for item in items])
-        lines = _encode([item.line for item in items])
+        lines = ",".join([str(item.line) for item in items])
         if kind not in PASSING:
             passing = COUNTING.get(kind)
             kept = encoded([{k: v for k, v in item.data.items() if k not in passing} for item in items]) if passing else rows
             told.update(f"{section}\0{kind}\0{kept}".encode("utf-8", "replace"))
-        body = f'{{"keys":{encoded(keys)},"rows":{rows},"lines":{lines}}}'
+        body = f'{{"keys":{encoded(keys)},"rows":{rows},"lines":[{lines}]}}'
         groups.append(Group(clean(kind), clean(section), _small(body)))
     return Packed(zlib.compress(transcript, LEVEL), tuple(groups), told.hexdigest())
 

@@ -135,7 +135,9 @@ def _within(folder: str, roots: Set[str]) -> bool:
 @cache
 def _roots() -> list[tuple[Signature, list[tuple[str, str]]]]:
     """Each signature with the paths of its roots and their last part, '' where that is a pattern: most trees have none of them."""
-    return [(item, [(path, "" if "*" in (base := path.rsplit("/", 1)[-1]) else base) for path in item.root]) for item in data().applications]
+    return [
+        (item, [(path, "" if "*" in (base := path.rsplit("/", 1)[-1]) else base) for path in item.root]) for item in data().applications
+    ]
 
 
 def _candidates(tree: _Tree) -> Iterator[tuple[str, Signature, str]]:

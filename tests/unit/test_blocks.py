@@ -37,7 +37,9 @@ def test_blocks(text):
     assert list(blocks(text)) == list(plainly(text))
 
 
-FRAMES = st.sampled_from(["@@N ", "@@N begin a", "@@N end a 0 1", "@@N start root Linux", "@@N finish", "@@N beginning", "\n", "text", " ", "\r"])
+FRAMES = st.sampled_from(
+    ["@@N ", "@@N begin a", "@@N end a 0 1", "@@N start root Linux", "@@N finish", "@@N beginning", "\n", "text", " ", "\r"]
+)
 
 
 @given(st.lists(FRAMES, max_size=30).map("".join))
