@@ -1,54 +1,55 @@
-"""The catalogue: open it (SQLite by default, PostgreSQL by URL), migrate it (Alembic), store snapshots, query.
+"""The catalogue: open it (SQLite by default, PostgreSQL by URL), migrate it (Alembic), query.  Visits are written by `storing.py`.
 
-In: a database URL, visits and parsed observations.  Out: rows of `inventory.model`, the same from either engine: times are aware and
-in UTC, text holds no NUL and no lone surrogate.  One writer: callers store one host per transaction, so that a `kill -9` loses at
-most the visits in flight.
+In: a database URL.  Out: rows of `inventory.model`, the same from either engine: times are aware and in UTC, text holds no NUL and no
+lone surrogate; and what was read on hosts, unpacked.
 """
 
 from __future__ import annotations
 
-import math
+import json
 import re
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-import alembic.command
-import alembic.config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, TIMESTAMP, URL, Connection, DateTime, Engine, String, create_engine, delete, event, insert, make_url, select
+from sqlalchemy import (
+    JSON,
+    TIMESTAMP,
+    URL,
+    Connection,
+    DateTime,
+    Engine,
+    Row,
+    String,
+    Text,
+    cast,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from inventory import model
+from inventory import model, packing
 from inventory.errors import CatalogueError, NotFound
-from inventory.probes.base import Observation, Section
+from inventory.packing import clean
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-
+T = TypeVar("T")
+__all__ = [
+    "Catalogue", "Known", "chunks", "clean", "everywhere", "host_by_name", "hosts_with", "now", "observations", "observed",
+    "open_catalogue", "opened", "opened_values", "workload_by_name",
+]  # fmt: skip
 
 _MIGRATING = 5_203_114  # any number, as long as every planner takes the same
+_SETTING = "see `catalogue` in the workspace's planner.yml"
 _URLS = "sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE; in a password write @ as %40, : as %3A, / as %2F"
-
-
-def clean(value: Any) -> Any:
-    """A value that both engines can store: surrogates (undecodable bytes) become U+FFFD, NUL becomes U+2400, NaN None, the rest text."""
-    if isinstance(value, str):
-        return re.sub("[\ud800-\udfff]", "\ufffd", value).replace("\0", "␀")
-    if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [clean(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return clean(value.isoformat() if isinstance(value, date) else str(value))
 
 
 class Catalogue:
@@ -56,8 +57,9 @@ class Catalogue:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._factory = sessionmaker(engine, expire_on_commit=False)
+        self._factory = sessionmaker(engine, expire_on_commit=False, info={"shared": {}})  # one dictionary for all sessions
         event.listen(self._factory, "before_flush", _make_storable)
+        event.listen(self._factory, "after_rollback", lambda session: session.info["shared"].clear())
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -66,7 +68,9 @@ class Catalogue:
             with self._factory() as session, session.begin():
                 yield session
         except SQLAlchemyError as error:
-            raise CatalogueError(f"the catalogue {_hide(self.engine.url)}: {_first_line(error)}") from error
+            full = re.search("disk is full|disk I/O error|No space left", str(error))
+            hint = "make room on its disk; what was stored before stays, and running this again goes on from there" if full else ""
+            raise CatalogueError(f"the catalogue {_hide(self.engine.url)}: {_first_line(error)}", hint=hint) from error
 
     def close(self) -> None:
         """Give back all connections."""
@@ -95,10 +99,10 @@ def open_catalogue(url: str) -> Catalogue:
             migrated = _migrate(connection)
         if migrated:
             engine.dispose()  # SQLite's foreign keys were off in this connection
-    except (SQLAlchemyError, alembic.util.CommandError, ImportError, UnicodeError) as error:
+    except (SQLAlchemyError, ImportError, UnicodeError) as error:
         raise CatalogueError(
             f"cannot open the catalogue {_hide(place)}: {_first_line(error)}",
-            hint="see `catalogue` in the workspace's planner.yml",
+            hint=_SETTING,
         ) from error
     return Catalogue(engine)
 
@@ -123,13 +127,13 @@ def _hide(place: URL) -> str:
 
 def _engine(place: URL) -> Engine:
     if place.get_backend_name() == "sqlite":
-        engine = create_engine(place)
+        engine = create_engine(place, json_serializer=packing.encoded)
         engine.dialect.colspecs = {**engine.dialect.colspecs, DateTime: _SqliteTime, TIMESTAMP: _SqliteTime}
         event.listen(engine, "connect", _sqlite_pragmas)
     else:
         # a visit lasts minutes: the connection is tried before use, in case the server was restarted meanwhile
         patience = {} if "connect_timeout" in place.query else {"connect_timeout": 10}
-        engine = create_engine(place, pool_pre_ping=True, connect_args=patience)
+        engine = create_engine(place, pool_pre_ping=True, connect_args=patience, json_serializer=packing.encoded)
         event.listen(engine, "connect", _postgresql_settings)
     event.listen(engine, "handle_error", _unstorable)
     return engine
@@ -143,11 +147,14 @@ def _unstorable(context: Any) -> None:
 
 def _migrate(connection: Connection) -> bool:
     """Whether there was anything to do.  Two planners that start at once on an empty database migrate it one after the other."""
+    if _revisions(connection) == _newest():
+        return False
+    # loading Alembic takes longer than most commands
+    import alembic.command
+    import alembic.config
+
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    newest = set(ScriptDirectory.from_config(config).get_heads())
-    if set(MigrationContext.configure(connection).get_current_heads()) == newest:
-        return False
     if connection.dialect.name == "sqlite":
         # Alembic rebuilds a table to alter it: with foreign keys on, dropping the old one would delete what refers to it
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
@@ -155,8 +162,24 @@ def _migrate(connection: Connection) -> bool:
     else:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
     config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
+    try:
+        alembic.command.upgrade(config, "head")
+    except alembic.util.CommandError as error:
+        raise CatalogueError(f"cannot open the catalogue {_hide(connection.engine.url)}: {error}", hint=_SETTING) from error
     return True
+
+
+def _revisions(connection: Connection) -> set[str]:
+    if not inspect(connection).has_table("alembic_version"):
+        return set()
+    return set(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+
+
+def _newest() -> set[str]:
+    """The migrations that no other one follows, by their files."""
+    texts = [path.read_text(encoding="utf-8") for path in (MIGRATIONS / "versions").glob("*.py")]
+    told = [dict(re.findall(r'^(revision|down_revision)\b.*?= *"([^"]+)"', text, re.M)) for text in texts]
+    return {one["revision"] for one in told if "revision" in one} - {one.get("down_revision", "") for one in told}
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
@@ -199,62 +222,9 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def store_snapshot(
-    session: Session,
-    host: model.Host,
-    *,
-    outcome: str,
-    detail: str,
-    at: datetime,
-    transcript: bytes = b"",
-    seconds: float = 0.0,
-    privilege: str = "",
-    sections: Sequence[Section] = (),
-    observations: Iterable[tuple[str, Observation]] = (),
-) -> model.Snapshot | None:
-    """Record how a visit ended and what it brought.  A visit that brought nothing keeps the last snapshot's observations."""
-    host.outcome, host.outcome_detail, host.visited_at = outcome, detail, at
-    if not sections:
-        return None
-    snapshot = model.Snapshot(
-        host_id=host.id,
-        taken_at=at,
-        privilege=privilege if privilege in {"root", "user"} else "",  # a host's own word
-        seconds=seconds,
-        transcript=zlib.compress(transcript, 6),
-        sections=[
-            {
-                "name": s.name,
-                "status": s.status,
-                "seconds": s.seconds,
-                "truncated": s.truncated,
-                "privilege": s.privilege,
-            }
-            for s in sections
-        ],
-    )
-    session.add(snapshot)
-    session.flush()
-    store_observations(session, snapshot, observations)
-    return snapshot
-
-
-def store_observations(session: Session, snapshot: model.Snapshot, observations: Iterable[tuple[str, Observation]]) -> None:
-    """Replace what is known of the host by a snapshot's observations (section name, observation)."""
-    session.execute(delete(model.Observation).where(model.Observation.host_id == snapshot.host_id))
-    rows = [
-        {
-            "snapshot_id": snapshot.id,
-            "host_id": snapshot.host_id,
-            "kind": item.kind,
-            "section": section,
-            "line": item.line,
-            "data": clean(item.data),
-        }
-        for section, item in observations
-    ]
-    if rows:
-        session.execute(insert(model.Observation), rows)
+def chunks(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """As many as one statement takes."""
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def host_by_name(session: Session, name: str) -> model.Host:
@@ -269,20 +239,89 @@ def host_by_name(session: Session, name: str) -> model.Host:
 def workload_by_name(session: Session, name: str) -> model.Workload:
     """A site by any of its names.  Raises NotFound with what there is."""
     found = session.scalar(select(model.Workload).where(model.Workload.name == clean(name)))
-    if found is None:
-        everything = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
-        for item in everything:
-            if name in item.names:
-                return item
-        known = ", ".join(item.name for item in everything[:20])
-        raise NotFound(
-            f"there is no site {name!r} in the catalogue",
-            hint=f"sites there: {known or 'none yet: `planner discover`'}",
-        )
+    if found is not None:
+        return found
+    # names are a JSON list: as text, either of the two ways to write it holds the name in quotes
+    text = cast(model.Workload.names, Text)
+    written = {json.dumps(clean(name), ensure_ascii=ascii_only) for ascii_only in (True, False)}
+    query = select(model.Workload).where(or_(*(text.contains(word, autoescape=True) for word in sorted(written))))
+    for item in session.scalars(query.order_by(model.Workload.name)):
+        if clean(name) in item.names:
+            return item
+    known = ", ".join(session.scalars(select(model.Workload.name).order_by(model.Workload.name).limit(20)))
+    raise NotFound(
+        f"there is no site {name!r} in the catalogue",
+        hint=f"sites there: {known or 'none yet: `planner discover`'}",
+    )
+
+
+class Known(NamedTuple):
+    """One thing that was read on a host: its kind and data, and the snapshot, section and line that prove it."""
+
+    host_id: int
+    snapshot_id: int
+    section: str
+    kind: str
+    line: int
+    data: dict[str, Any]
+
+
+def observations(session: Session, host_id: int, *kinds: str) -> list[Known]:
+    """A host's observations of these kinds (all without), in the order in which they were read."""
+    return [item for row in observed(session, [host_id], kinds) for item in opened(session, row)]
+
+
+def everywhere(session: Session, *kinds: str) -> Iterator[Known]:
+    """Observations of these kinds on all hosts, host by host."""
+    query = select(_ROWS).where(_ROWS.c.kind.in_(kinds)).order_by(_ROWS.c.host_id, _ROWS.c.position)
+    for row in session.execute(query.execution_options(yield_per=500)):
+        yield from opened(session, row)
+
+
+def hosts_with(session: Session, kind: str, **fields: Any) -> list[Known]:
+    """Which hosts have such a thing: `hosts_with(session, "package", name="openssl")`; without `fields`, all of the kind."""
+    if kind not in packing.SHARED:
+        return [item for item in everywhere(session, kind) if _has(item.data, fields)]
+    query = select(model.Shared.id, model.Shared.data).where(model.Shared.kind == kind)
+    if isinstance(fields.get("name"), str):
+        query = query.where(model.Shared.name == clean(fields["name"])[:255])
+    wanted = {key: data for key, data in session.execute(query) if _has(data, fields)}
+    rows = select(_ROWS).where(_ROWS.c.kind == kind).order_by(_ROWS.c.host_id, _ROWS.c.position)
+    found = []
+    for row in session.execute(rows.execution_options(yield_per=500)):
+        told = packing.unpack(row.body)
+        place = (row.host_id, row.snapshot_id, row.section, row.kind)
+        found += [Known(*place, line, dict(wanted[number])) for number, line in told.numbers if number in wanted]
+        found += [Known(*place, line, data) for data, line in told.rows if _has(data, fields)]
     return found
 
 
-def observations(session: Session, host_id: int, *kinds: str) -> list[model.Observation]:
-    """A host's observations of these kinds (all without), in the order in which they were read."""
-    query = select(model.Observation).where(model.Observation.host_id == host_id).order_by(model.Observation.id)
-    return list(session.scalars(query.where(model.Observation.kind.in_(kinds)) if kinds else query))
+def _has(data: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    return all(name in data and data[name] == value for name, value in fields.items())
+
+
+_ROWS = model.table(model.Observations)
+
+
+def observed(session: Session, hosts: Sequence[int], kinds: Sequence[str] = ()) -> list[Row[Any]]:
+    """Stored rows of hosts, of some kinds (all without), unopened, host by host in the order in which they were read."""
+    query = select(_ROWS).where(_ROWS.c.host_id.in_(hosts))
+    query = query.where(_ROWS.c.kind.in_(kinds)) if kinds else query
+    return list(session.execute(query.order_by(_ROWS.c.host_id, _ROWS.c.position)))
+
+
+def opened(session: Session, row: Row[Any]) -> list[Known]:
+    """The observations of one stored row."""
+    place = (row.host_id, row.snapshot_id, row.section, row.kind)
+    return [Known(*place, line, data) for data, line in opened_values(session, row)]
+
+
+def opened_values(session: Session, row: Row[Any]) -> Sequence[tuple[dict[str, Any], int]]:
+    """The same as (data, line)."""
+    told = packing.unpack(row.body)
+    if not told.numbers:
+        return told.rows
+    query = select(model.Shared.id, model.Shared.data)
+    numbers = sorted({number for number, _ in told.numbers})
+    values = {key: data for part in chunks(numbers) for key, data in session.execute(query.where(model.Shared.id.in_(part)))}
+    return [(dict(values[number]), line) for number, line in told.numbers]

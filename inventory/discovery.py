@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, collector, model, ssh
+from inventory import catalogue, collector, model, packing, ssh, storing
 from inventory.probes import registry
 from inventory.probes.base import Observation, Probe
 
@@ -27,8 +27,8 @@ from inventory.probes.base import Observation, Probe
 class Result:
     """How one host's visit ended; `observations` are (section, observation).
 
-    `way` is how we came in (see `way_in`).  `source` and `at` are for what was read from a file instead of over SSH: which file, and
-    when its host wrote it.
+    `way` is how we came in (see `way_in`).  `packed` (see `pack`) stands for output and observations, which are then empty.  `source` and
+    `at` are for what was read from a file instead of over SSH: which file, and when its host wrote it.
     """
 
     host: str
@@ -42,6 +42,7 @@ class Result:
     source: str = ""
     at: datetime | None = None
     way: Mapping[str, Any] = field(default_factory=dict)
+    packed: packing.Packed | None = None
 
 
 def visit(
@@ -182,28 +183,37 @@ def trusted(session: Session) -> dict[str, dict[str, bytes]]:
     return keys
 
 
+def pack(result: Result) -> Result:
+    """The same, packed for the way from the process that visits to the one that stores, without what only the parsers needed."""
+    if result.transcript is None or result.packed is not None:
+        return result
+    transcript = result.transcript
+    packed = packing.pack(result.output, result.observations, transcript.sections, transcript.privilege)
+    told = replace(transcript, sections=tuple(replace(section, text="") for section in transcript.sections))
+    return replace(result, output=b"", transcript=told, observations=(), packed=packed)
+
+
+def as_visit(result: Result, at: datetime) -> storing.Visit:
+    """A result as it is stored.  What cannot be packed is an outcome like any other."""
+    try:
+        packed = pack(result)
+        transcript = packed.transcript
+        return storing.Visit(
+            result.host, result.outcome, result.detail, result.at or at, result.seconds, transcript.privilege if transcript else "",
+            transcript.sections if transcript else (), packed.packed if transcript and transcript.sections else None, result.source,
+            result.way or None,
+        )  # fmt: skip
+    except Exception as error:  # a parser's defect on one host must not lose the others' visits
+        return storing.failed(result.host, error, result.at or at, result.seconds)
+
+
 def store(book: catalogue.Catalogue, result: Result, clock: Callable[[], datetime] = catalogue.now) -> None:
-    """Record one result in one transaction."""
+    """Record one result in one transaction.  Raises NotFound, CatalogueError."""
     with book.session() as session:
         store_in(session, catalogue.host_by_name(session, result.host), result, clock())
 
 
 def store_in(session: Session, host: model.Host, result: Result, at: datetime) -> None:
     """Record one result of a host; the sections of one that came from a file say so."""
-    transcript = result.transcript
-    if result.way:
-        host.way = dict(result.way)
-    snapshot = catalogue.store_snapshot(
-        session,
-        host,
-        outcome=result.outcome,
-        detail=result.detail,
-        at=result.at or at,
-        transcript=result.output,
-        seconds=result.seconds,
-        privilege=transcript.privilege if transcript else "",
-        sections=transcript.sections if transcript else (),
-        observations=result.observations,
-    )
-    if snapshot is not None and result.source:
-        snapshot.sections = [{**entry, "source": result.source} for entry in snapshot.sections]
+    storing.write(session, [replace(as_visit(result, at), host=host.name)])
+    session.expire(host)

@@ -1,7 +1,8 @@
 """The catalogue's tables (SQLAlchemy 2).  Pure declarations: opening, migrating and querying stand in `catalogue.py`.
 
-Every value that was read on a host is an `Observation` row that names its snapshot, section and line; sites and databases are
-identified from observations and point back to them.  Declared values stand beside discovered ones, never over them.
+What was read on a host stands in `Observations`, one row for each kind in each section (`packing.py`), and names its snapshot and lines;
+sites are identified from observations and point back to them.  Declared values stand beside discovered ones, never over them.  What lists
+need are columns of their own; what only one site's page needs is JSON in a row of its own, so that no list reads it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TIMESTAMP
 
@@ -23,6 +24,11 @@ class Base(DeclarativeBase):
     """Declarative base; JSON for dictionaries and lists, time zones kept where the engine can."""
 
     type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON, datetime: TIMESTAMP(timezone=True)}  # noqa: RUF012
+
+
+def table(of: type[Base]) -> Table:
+    """A class's table, for statements over many rows that need no objects."""
+    return Base.metadata.tables[of.__tablename__]
 
 
 class Unit(Base):
@@ -61,6 +67,10 @@ class Host(Base):
     outcome_detail: Mapped[str] = mapped_column(Text, default="")
     visited_at: Mapped[datetime | None]
     way: Mapped[dict[str, Any]] = mapped_column(default=dict)  # how we last came in: {login, via, legacy}
+    visit_run_id: Mapped[int | None]  # the last discovery that came by; no key: runs are pruned
+    snapshot_id: Mapped[int | None]  # whose observations stand; no key: a snapshot refers to its host
+    digest: Mapped[str | None] = mapped_column(String(32))  # of what it said
+    identified: Mapped[str | None] = mapped_column(String(32))  # what its sites were made from
     snapshots: Mapped[list[Snapshot]] = relationship(back_populates="host", cascade="all, delete-orphan")
 
 
@@ -80,12 +90,17 @@ class HostKey(Base):
 
 
 class Snapshot(Base):
-    """One visit's transcript (zlib), so that it can be parsed again without visiting the host."""
+    """One visit's transcript (zlib), so that it can be parsed again without visiting the host.
+
+    Later visits that said the same only move `seen_at` and `readings`.
+    """
 
     __tablename__ = "snapshot"
     id: Mapped[int] = mapped_column(primary_key=True)
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), index=True)
     taken_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]  # the last visit that said the same; None: there was none
+    readings: Mapped[int] = mapped_column(default=1, server_default="1")
     privilege: Mapped[str] = mapped_column(String(8))
     seconds: Mapped[float]
     transcript: Mapped[bytes] = mapped_column(LargeBinary)
@@ -93,38 +108,101 @@ class Snapshot(Base):
     host: Mapped[Host] = relationship(back_populates="snapshots")
 
 
-class Observation(Base):
-    """One thing read on a host: kind, JSON data, and the line of the section that proves it."""
+class Observations(Base):
+    """What one section of a host's newest snapshot says of one kind; `body` is opened by `packing.unpack`."""
 
-    __tablename__ = "observation"
+    __tablename__ = "observations"
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    section: Mapped[str] = mapped_column(String(32), primary_key=True)
+    snapshot_id: Mapped[int] = mapped_column(ForeignKey("snapshot.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int]  # among the host's rows, as they were read
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    __table_args__ = (Index("observations_kind", "kind"),)
+
+
+class Shared(Base):
+    """A value that many hosts have (a package): kept once, referred to by its number from `Observations`."""
+
+    __tablename__ = "shared"
     id: Mapped[int] = mapped_column(primary_key=True)
-    snapshot_id: Mapped[int] = mapped_column(ForeignKey("snapshot.id", ondelete="CASCADE"))
-    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
     kind: Mapped[str] = mapped_column(String(32))
-    section: Mapped[str] = mapped_column(String(32))
-    line: Mapped[int]
+    name: Mapped[str] = mapped_column(_name())
+    digest: Mapped[str] = mapped_column(String(32), unique=True)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    __table_args__ = (Index("observation_host_kind", "host_id", "kind"),)
+    __table_args__ = (Index("shared_kind_name", "kind", "name"),)
+
+
+class VisitRun(Base):
+    """One discovery: what was asked, and when it had done it.  One that never finished was cut, and can be continued."""
+
+    __tablename__ = "visit_run"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    asked: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {} all hosts; else {"hosts": [...]}, {"outcomes": [...]}, {"stale": days}
+    hosts: Mapped[int] = mapped_column(default=0)  # how many there were to visit
+
+
+class Site(Base):
+    """A site as identification finds it on one host: what lists show.  Which workload it is, is `reconcile`'s to say."""
+
+    __tablename__ = "site"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(_name(600))
+    kind: Mapped[str] = mapped_column(String(16), default="site", server_default="site")  # site | system
+    names: Mapped[list[Any]] = mapped_column(default=list)
+    application: Mapped[str | None] = mapped_column(Text)
+    version: Mapped[str | None] = mapped_column(Text)
+    static: Mapped[bool | None]
+    docroot: Mapped[str | None] = mapped_column(Text)
+    database: Mapped[str | None] = mapped_column(Text)
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    files: Mapped[int | None] = mapped_column(BigInteger)
+    newest: Mapped[str | None] = mapped_column(Text)
+    requests_per_day: Mapped[float | None]
+    last_hit: Mapped[str | None] = mapped_column(Text)
+    known: Mapped[SiteFacts] = relationship(cascade="all, delete-orphan", lazy="selectin")
+    __table_args__ = (UniqueConstraint("host_id", "name"),)
+
+
+class SiteFacts(Base):
+    """All facts of a site: `facts[name] = {"value": ..., "evidence": [[snapshot_id, section, line], ...], "why": ""}`."""
+
+    __tablename__ = "site_facts"
+    site_id: Mapped[int] = mapped_column(ForeignKey("site.id", ondelete="CASCADE"), primary_key=True)
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Workload(Base):
-    """A site (or system) found on a host, or declared and not found.  `facts` are what rules read, each with its evidence.
-
-    `facts[name] = {"value": ..., "evidence": [[snapshot_id, section, line], ...], "why": ""}`; an absent name is unknown.
-    """
+    """A site (or system) found on a host, or declared and not found.  `facts` are what rules read, each with its evidence."""
 
     __tablename__ = "workload"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(_name(600), unique=True)  # NAME, NAME@HOST or HOST:DOCROOT
     kind: Mapped[str] = mapped_column(String(16), default="site")
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
+    site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id", ondelete="SET NULL"), index=True)
     unit_code: Mapped[str | None] = mapped_column(ForeignKey("unit.code"))
     owner_reason: Mapped[str] = mapped_column(Text, default="")
     status: Mapped[str] = mapped_column(String(32))  # both | undeclared | missing
     names: Mapped[list[Any]] = mapped_column(default=list)
-    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    declared: Mapped[dict[str, Any]] = mapped_column(
+        default=dict
+    )  # facts that its sheet tells, whether there is one, and how it answers over HTTP
     identified_at: Mapped[datetime]
     host: Mapped[Host | None] = relationship()
+    site: Mapped[Site | None] = relationship(lazy="selectin")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was found and what is declared, together; an absent name is unknown.  A copy: to change facts, set them."""
+        return {**(self.site.known.facts if self.site is not None else {}), **self.declared}
+
+    @facts.setter
+    def facts(self, facts: dict[str, Any]) -> None:
+        self.declared = facts
 
 
 class Verdict(Base):

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from inventory.applications import DSN, GENERATOR, GENERIC, INDEXES, SECTIONS, Depends, Facts, Parts, Signature, data, expression
@@ -36,6 +37,11 @@ class Found:
     static: bool = False
 
 
+@lru_cache(2000)
+def _mark(path: str) -> re.Pattern[str]:
+    return re.compile(expression(path))
+
+
 def _join(root: str, path: str) -> str:
     return f"{root}/{path}" if root else path
 
@@ -55,8 +61,8 @@ class _Tree:
         if path not in self._ends:
             base = path.rsplit("/", 1)[-1]
             names = self.by_base.get(base, []) if "*" not in base else self.facts.names
-            mark, depth = re.compile(expression(path)), path.count("/") + 1
-            self._ends[path] = [("/".join(name.split("/")[:-depth]), name) for name in names if mark.search(name)][:2000]
+            depth = path.count("/") + 1
+            self._ends[path] = [("/".join(name.split("/")[:-depth]), name) for name in names if _mark(path).search(name)][:2000]
         return self._ends[path]
 
     def under(self, root: str, paths: str) -> list[str]:
@@ -126,11 +132,19 @@ def _within(folder: str, roots: Set[str]) -> bool:
     return any("/".join(parts[:length]) in roots for length in range(1, len(parts) + 1))
 
 
+@cache
+def _roots() -> list[tuple[Signature, list[tuple[str, str]]]]:
+    """Each signature with the paths of its roots and their last part, '' where that is a pattern: most trees have none of them."""
+    return [
+        (item, [(path, "" if "*" in (base := path.rsplit("/", 1)[-1]) else base) for path in item.root]) for item in data().applications
+    ]
+
+
 def _candidates(tree: _Tree) -> Iterator[tuple[str, Signature, str]]:
-    for item in data().applications:
+    for item, paths in _roots():
         seen: set[str] = set()
-        for path in item.root:
-            for root, marker in tree.ends(path):
+        for path, base in paths:
+            for root, marker in tree.ends(path) if not base or base in tree.by_base else ():
                 if root in seen or len(seen) >= 500:
                     continue
                 seen.add(root)

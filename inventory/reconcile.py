@@ -1,89 +1,243 @@
 """Declared versus discovered: sites found and declared, found only (hidden), declared only (missing), and who owns each.
 
-In: an open session.  Out: the `workload` table brought up to what the newest observations and declarations say; returns a summary.
+In: an open session.  Out: the tables `site` and `workload` brought up to what the newest observations and declarations say; a summary.
+
+Two steps.  Identification reads a host's observations, and is done again only for hosts that said something new (`Host.identified` is a
+digest of what a host's sites were made from, this program's own rules included).  Comparing with the sheets depends on all hosts: it
+reads names and not facts, and writes what differs.  So the result is the same as if everything had been done anew.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, Text, bindparam, cast, delete, insert, select
+from sqlalchemy import update as change
 from sqlalchemy.orm import Session
 
-from inventory import identify, model, scope
+from inventory import catalogue, identify, lifecycle, model, packing, register, scope
 from inventory.inspection import kept
 
+AT_ONCE = 50
+"""Hosts whose facts are in memory at the same time."""
 
-def update(session: Session, at: datetime) -> Counter[str]:
-    """Identify all sites anew; counts by status (both, undeclared, missing)."""
-    declared = {row.key: row for row in session.scalars(select(model.Declared).where(model.Declared.kind == "site"))}
-    by_name = dict(declared)
-    for row in declared.values():
-        for alias in row.data.get("aliases") or []:
-            by_name.setdefault(str(alias).lower(), row)
-    units = list(session.scalars(select(model.Unit).order_by(model.Unit.code)))
-    ranges = {unit.code: [str(text) for text in unit.details.get("ranges") or []] for unit in units}
-    existing = {row.name: row for row in session.scalars(select(model.Workload))}
+COLUMNS: Mapping[str, str] = {
+    "application": "application.name", "version": "application.version", "static": "site.static", "docroot": "site.docroot",
+    "database": "database.name", "bytes": "content.bytes", "files": "content.files", "newest": "content.newest",
+    "requests_per_day": "use.requests_per_day", "last_hit": "use.last",
+}  # fmt: skip
+"""What lists show of a site → the fact that it is."""
+_NUMBERS = {"static": bool, "bytes": int, "files": int, "requests_per_day": float}
+
+Host, Snapshot, Site, SiteFacts, Workload = (
+    model.table(of) for of in (model.Host, model.Snapshot, model.Site, model.SiteFacts, model.Workload)
+)
+
+
+def update(session: Session, at: datetime, *, everything: bool = False) -> Counter[str]:
+    """Identify the sites of hosts that said something new (of all with `everything`); counts by status (both, undeclared, missing)."""
+    session.flush()
+    _identify_stale(session, everything)
+    counts = _compare(session, at)
+    session.expire_all()  # rows were written beside what this session has loaded
+    return counts
+
+
+# ---------------------------------------------------------------- per host
+
+
+@cache
+def _rules() -> bytes:
+    """A digest of what makes sites of observations: after an upgrade, all hosts are identified anew."""
+    identification = sorted(Path(identify.__file__).parent.glob("*.py"))
+    files = (*identification, Path(register.__file__), Path(lifecycle.__file__), Path(lifecycle.TABLE))
+    return blake2b(b"\0".join(path.read_bytes() for path in files), digest_size=16).digest()
+
+
+def _mark(snapshot: int, name: str) -> str:
+    return blake2b(f"{snapshot} {name}".encode(), key=_rules(), digest_size=16).hexdigest()
+
+
+def _identify_stale(session: Session, everything: bool) -> None:
+    columns = (Host.c.id, Host.c.name, Host.c.identified, Host.c.snapshot_id, Snapshot.c.taken_at)
+    query = select(*columns).outerjoin(Snapshot, Snapshot.c.id == Host.c.snapshot_id).order_by(Host.c.name)
+    stale = []
+    for row in session.execute(query):
+        mark = _mark(row.snapshot_id, row.name) if row.taken_at is not None else None
+        if everything or mark != row.identified:
+            stale.append((row, mark))
+    for part in catalogue.chunks(stale, AT_ONCE):
+        rows: dict[int, list[Row[Any]]] = {}
+        for stored in catalogue.observed(session, [row.id for row, _ in part]):
+            rows.setdefault(stored.host_id, []).append(stored)
+        found = [
+            (row.id, identify.sites(row.name, _observations(session, rows.get(row.id, [])), row.taken_at.date() if row.taken_at else None))
+            for row, _ in part
+        ]
+        _write_sites(session, found)
+        marks = [{"key": row.id, "identified": mark} for row, mark in part]
+        session.execute(change(Host).where(Host.c.id == bindparam("key")).values(identified=bindparam("identified")), marks)
+
+
+def _observations(session: Session, rows: Sequence[Row[Any]]) -> identify.Observed:
+    def seen(row: Row[Any]) -> list[identify.Seen]:
+        kind, snapshot, section = row.kind, row.snapshot_id, row.section
+        return [identify.Seen(kind, data, (snapshot, section, line)) for data, line in catalogue.opened_values(session, row)]
+
+    return identify.Observed([(row.kind, partial(seen, row)) for row in rows])
+
+
+def _write_sites(session: Session, found: Sequence[tuple[int, Sequence[identify.Site]]]) -> None:
+    query = select(Site.c.id, Site.c.host_id, Site.c.name).where(Site.c.host_id.in_([host for host, _ in found]))
+    known = {(row.host_id, row.name): row.id for row in session.execute(query)}
+    places = [((host, site.name), site) for host, sites in found for site in sites]
+    new = [(place, site) for place, site in places if place not in known]
+    if new:
+        rows = [{"host_id": place[0], "name": place[1], **_listed(site)} for place, site in new]
+        made = session.execute(insert(Site).returning(Site.c.id, sort_by_parameter_order=True), rows).scalars().all()
+        session.execute(insert(SiteFacts), [{"site_id": key, "facts": site.facts} for key, (_, site) in zip(made, new, strict=True)])
+    same = [(known[place], site) for place, site in places if place in known]
+    if same:
+        values: dict[str, Any] = {name: bindparam(name) for name in ("kind", "names", *COLUMNS)}
+        session.execute(change(Site).where(Site.c.id == bindparam("key")).values(values), [{"key": k, **_listed(s)} for k, s in same])
+        facts = change(SiteFacts).where(SiteFacts.c.site_id == bindparam("key")).values(facts=bindparam("facts"))
+        session.execute(facts, [{"key": key, "facts": site.facts} for key, site in same])
+    gone = sorted(known[place] for place in known.keys() - {place for place, _ in places})
+    for part in catalogue.chunks(gone):
+        session.execute(delete(Site).where(Site.c.id.in_(part)))
+
+
+def _listed(site: identify.Site) -> dict[str, Any]:
+    listed: dict[str, Any] = {"kind": site.kind, "names": site.names}
+    for column, fact in COLUMNS.items():
+        value, kind = site.value(fact), _NUMBERS.get(column, str)
+        if kind is str:
+            listed[column] = None if value is None else str(value)
+        else:
+            usable = isinstance(value, (int, float)) and abs(value) < 1 << 62
+            listed[column] = kind(value) if usable else None
+    return listed
+
+
+# ---------------------------------------------------------------- across hosts
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A workload's row as it should be; `names` and `declared` are JSON, and are compared as text."""
+
+    kind: str
+    host_id: int | None
+    site_id: int | None
+    unit_code: str | None
+    owner_reason: str
+    status: str
+    names: str
+    declared: str
+
+
+def _compare(session: Session, at: datetime) -> Counter[str]:
+    wanted = dict(_wanted(session))
+    text = (cast(Workload.c.names, Text).label("names"), cast(Workload.c.declared, Text).label("declared"))
+    plain = (Workload.c.kind, Workload.c.host_id, Workload.c.site_id, Workload.c.unit_code, Workload.c.owner_reason, Workload.c.status)
+    gone, changed = [], []
+    have: set[str] = set()
+    for key, name, *values in session.execute(select(Workload.c.id, Workload.c.name, *plain, *text)):
+        row = wanted.get(name)
+        have.add(name)
+        if row is None:
+            gone.append(key)
+        elif row != _Row(*values):
+            changed.append({"key": key, **_values(row, at)})
+    new = [{"name": name, **_values(row, at)} for name, row in wanted.items() if name not in have]
+    for part in catalogue.chunks(sorted(gone)):
+        session.execute(delete(Workload).where(Workload.c.id.in_(part)))
+    if changed:
+        moved: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "key"}
+        session.execute(change(Workload).where(Workload.c.id == bindparam("key")).values(moved), changed)
+    if new:
+        session.execute(insert(Workload), new)
+    return Counter(row.status for row in wanted.values())
+
+
+def _values(row: _Row, at: datetime) -> dict[str, Any]:
+    plain = {name: getattr(row, name) for name in ("kind", "host_id", "site_id", "unit_code", "owner_reason", "status")}
+    return {**plain, "names": json.loads(row.names), "declared": json.loads(row.declared), "identified_at": at}
+
+
+def _wanted(session: Session) -> Iterator[tuple[str, _Row]]:
+    """Every workload by its name.  Of one name on two hosts, the first host (by name) has it, and the others NAME@HOST."""
+    query = select(model.Declared).where(model.Declared.kind == "site")
+    sheets = {row.key: row for row in sorted(session.scalars(query), key=lambda row: row.key)}
+    by_name = dict(sheets)
+    for sheet in sheets.values():
+        for alias in sheet.data.get("aliases") or []:
+            by_name.setdefault(str(alias).lower(), sheet)
+    told = {key: (_declared(sheet), *_of_sheet(sheet)) for key, sheet in sheets.items()}
+    alone = _declared(None)
+    units = session.scalars(select(model.Unit).order_by(model.Unit.code))
+    owners = scope.Owners({unit.code: [str(text) for text in unit.details.get("ranges") or []] for unit in units})
+    hosts = {row.id: row for row in session.execute(select(Host.c.id, Host.c.name, Host.c.address, Host.c.unit_code))}
+    sites: dict[int, list[Any]] = {}
+    for row in session.execute(select(Site.c.id, Site.c.host_id, Site.c.name, Site.c.kind, cast(Site.c.names, Text).label("names"))):
+        sites.setdefault(row.host_id, []).append(row)
     views = kept.Views(session)
     seen: set[str] = set()
     matched: set[str] = set()
-    for host in session.scalars(select(model.Host).order_by(model.Host.name)):
-        rows = session.scalars(select(model.Observation).where(model.Observation.host_id == host.id).order_by(model.Observation.id))
-        observations = [identify.Seen(r.kind, r.data, (r.snapshot_id, r.section, r.line)) for r in rows]
-        for site in identify.sites(host.name, observations, host.visited_at.date() if host.visited_at else None):
-            sheet = next((by_name[name] for name in [site.name, *site.names] if name in by_name), None)
-            unit, reason = _owner(sheet, host, ranges)
+    for host in sorted((hosts[key] for key in sites), key=lambda row: row.name):
+        unit, reason = _of_host(host, owners)
+        for site in sorted(sites[host.id], key=lambda row: row.name):
+            found = by_name.get(site.name)
+            if found is None and by_name:
+                found = next((by_name[name] for name in json.loads(site.names) if name in by_name), None)
             name = site.name if site.name not in seen else f"{site.name}@{host.name}"
-            site.learn("site.declared", sheet is not None, why=f"declared in {sheet.origin}" if sheet else "no sheet names it")
-            _learn_declared(site, sheet)
-            site.facts.update(views.facts([site.name, *site.names]))
-            item = existing.get(name) or model.Workload(name=name)
-            item.host_id, item.unit_code, item.owner_reason, item.kind = host.id, unit, reason, site.kind
-            item.status, item.names, item.facts = ("both" if sheet else "undeclared"), site.names, site.facts
-            item.identified_at = at
-            session.add(item)
             seen.add(name)
-            if sheet is not None:
-                matched.add(sheet.key)
-    for key, row in declared.items():
-        if key in matched:
-            continue
-        item = existing.get(key) or model.Workload(name=key)
-        item.host_id, item.unit_code, item.owner_reason = None, row.unit_code, f"declared in {row.origin}"
-        item.status, item.names, item.identified_at = "missing", [key, *(row.data.get("aliases") or [])], at
-        item.facts = views.facts(item.names)
-        session.add(item)
-        seen.add(key)
-    for name, item in existing.items():
-        if name not in seen:
-            session.delete(item)
-    session.flush()
-    return Counter(session.scalars(select(model.Workload.status)))
+            declared, owner, why = alone, unit, reason
+            if found is not None:
+                matched.add(found.key)
+                declared, own, of_sheet = told[found.key]
+                owner, why = (own, of_sheet) if own else (unit, reason)
+            status = "both" if found is not None else "undeclared"
+            yield name, _Row(site.kind, host.id, site.id, owner, why, status, site.names, _beside(declared, views, site.names))
+    for key, sheet in sheets.items():
+        if key not in matched:
+            names = packing.encoded([key, *(sheet.data.get("aliases") or [])])
+            yield (
+                key,
+                _Row("site", None, None, sheet.unit_code, f"declared in {sheet.origin}", "missing", names, _beside("{}", views, names)),
+            )
 
 
-def _owner(row: model.Declared | None, host: model.Host, ranges: Mapping[str, Sequence[str]]) -> tuple[str | None, str]:
-    if row is not None and row.unit_code:
-        return row.unit_code, f"declared in {row.origin}"
+def _beside(declared: str, views: kept.Views, names: str) -> str:
+    """What a sheet tells and how the site answers over HTTP, as JSON."""
+    seen = views.facts(json.loads(names)) if views else {}
+    return packing.encoded({**json.loads(declared), **seen}) if seen else declared
+
+
+def _of_sheet(sheet: model.Declared) -> tuple[str | None, str]:
+    return sheet.unit_code, f"declared in {sheet.origin}"
+
+
+def _of_host(host: Any, owners: scope.Owners) -> tuple[str | None, str]:
     if host.unit_code:
         return host.unit_code, f"its host {host.name} is declared as this unit's"
-    unit = scope.owner(host.address, ranges)
-    return (
-        unit,
-        f"its host's address {host.address} lies in this unit's range" if unit else "no declaration, no range: unknown",
-    )
+    unit = owners.of(host.address)
+    return unit, f"its host's address {host.address} lies in this unit's range" if unit else "no declaration, no range: unknown"
 
 
-def _learn_declared(site: identify.Site, row: model.Declared | None) -> None:
-    if row is None:
-        return
-    for name, value in sorted(row.data.items()):
-        if isinstance(value, (str, bool, int, float, list)) and name not in {"unit", "domain", "aliases"}:
-            fact: dict[str, Any] = {
-                "value": value,
-                "evidence": [["declared", row.origin, 0]],
-                "why": f"declared in {row.origin}",
-            }
-            site.facts[f"declared.{name}"] = fact
+def _declared(sheet: model.Declared | None) -> str:
+    """The facts that a sheet tells of its site, as JSON."""
+    why = f"declared in {sheet.origin}" if sheet is not None else "no sheet names it"
+    facts: dict[str, Any] = {"site.declared": {"value": sheet is not None, "evidence": [], "why": why}}
+    for name, value in sorted(sheet.data.items()) if sheet is not None else ():
+        if isinstance(value, (str, bool, int, float, list)) and name not in {"unit", "domain", "aliases"} and sheet is not None:
+            facts[f"declared.{name}"] = {"value": value, "evidence": [["declared", sheet.origin, 0]], "why": why}
+    return packing.encoded(facts)

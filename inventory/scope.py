@@ -60,9 +60,22 @@ def scope(allow: Iterable[str], exclude: Iterable[str] = (), cap: int = 4096) ->
 
 def owner(address: str, ranges: Mapping[str, Sequence[str]]) -> str | None:
     """The unit whose range holds the address; the narrowest range wins, then the unit's code."""
-    try:
-        value = netaddr.IPAddress(address)
-    except (netaddr.AddrFormatError, ValueError):
-        return None
-    hits = [(parse_range(text).size, unit) for unit, texts in ranges.items() for text in texts if value in parse_range(text)]
-    return min(hits)[1] if hits else None
+    return Owners(ranges).of(address)
+
+
+class Owners:
+    """The same for many addresses: the ranges are read once, and compared as numbers."""
+
+    def __init__(self, ranges: Mapping[str, Sequence[str]]) -> None:
+        sets = [(parse_range(text), unit) for unit, texts in ranges.items() for text in texts]
+        parts = [(found.size, unit, part) for found, unit in sets for part in found.iter_ipranges()]
+        self._parts = sorted((size, unit, part.version, int(part.first), int(part.last)) for size, unit, part in parts)
+
+    def of(self, address: str) -> str | None:
+        """The unit, None when no range holds the address or when it is none."""
+        try:
+            value = netaddr.IPAddress(address)
+        except (netaddr.AddrFormatError, ValueError):
+            return None
+        number, version = int(value), value.version
+        return next((unit for _, unit, kind, first, last in self._parts if kind == version and first <= number <= last), None)

@@ -20,7 +20,7 @@ import netaddr
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, collector, discovery, model
+from inventory import catalogue, collector, discovery, model, storing
 from inventory.errors import InputError
 from inventory.probes import registry
 from inventory.probes.base import Observation, Probe
@@ -202,9 +202,10 @@ def standing(session: Session, host: model.Host, made: discovery.Result) -> str:
         if from_file and zlib.decompress(snapshot.transcript).startswith(made.output.rstrip(b"\n")):
             return "same"
     last = newest(session, host)
-    if last is not None and made.at is not None and last.taken_at > made.at:
+    known = max(last.taken_at, last.seen_at or last.taken_at) if last is not None else None
+    if known is not None and made.at is not None and known > made.at:
         raise Rejected(
-            1, f"older ({made.at:%Y-%m-%d %H:%M} UTC) than what is known of {host.name} ({last.taken_at:%Y-%m-%d %H:%M} UTC)",
+            1, f"older ({made.at:%Y-%m-%d %H:%M} UTC) than what is known of {host.name} ({known:%Y-%m-%d %H:%M} UTC)",
             hint="run the collector again; if the host's clock is wrong, correct it first",
         )  # fmt: skip
     return ""
@@ -223,7 +224,12 @@ def newest(session: Session, host: model.Host) -> model.Snapshot | None:
 
 
 def earlier(session: Session, new: model.Snapshot, moment: datetime | None) -> model.Snapshot | None:
-    """The snapshot before `new`, or the one that was the newest at `moment`; when none is that old, the oldest."""
+    """The snapshot before `new`, or the one that was the newest at `moment`; when none is that old, the oldest.
+
+    It is `new` itself when a later visit said the same, or when it was the newest then.
+    """
+    if new.seen_at is not None and (moment is None or moment >= new.taken_at):
+        return new
     query = _snapshots(new.host_id).where(model.Snapshot.id != new.id, model.Snapshot.taken_at <= new.taken_at)
     found: model.Snapshot | None = session.scalar((query.where(model.Snapshot.taken_at <= moment) if moment else query).limit(1))
     if found is None and moment:
@@ -315,8 +321,8 @@ def host_for(session: Session, file: File, asked: str = "") -> model.Host:
 
 
 def _machines(session: Session, hosts: Sequence[model.Host]) -> dict[int, str]:
-    query = select(model.Observation).where(model.Observation.kind == "machine", model.Observation.host_id.in_([host.id for host in hosts]))
-    return {row.host_id: str(row.data.get("machine_id") or "") for row in session.scalars(query)}
+    rows = (row for host in hosts for row in catalogue.observations(session, host.id, "machine"))
+    return {row.host_id: str(row.data.get("machine_id") or "") for row in rows}
 
 
 def _new(session: Session, name: str, address: str, seen: _Identity) -> model.Host:
@@ -367,14 +373,14 @@ def reparse(session: Session, hosts: Sequence[model.Host]) -> Iterator[tuple[mod
         if snapshot is None:
             continue
         try:
-            _, found = stored(snapshot)
+            transcript, found = stored(snapshot)
         except Unreadable as error:
             yield host, str(error)
             continue
         old = [(row.section, Observation(row.kind, row.data, row.line)) for row in catalogue.observations(session, host.id)]
         found, lost = _kept(old, [(section, replace(item, data=catalogue.clean(item.data))) for section, item in found])
         if found != old:
-            catalogue.store_observations(session, snapshot, found)
+            storing.replace_observations(session, snapshot, found, transcript.sections, transcript.privilege)
         yield host, f"sections that today's parsers find nothing in: {', '.join(lost)}" if lost else ""
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import lifecycle, model, ssh
+from inventory import catalogue, lifecycle, model, ssh
 from inventory.errors import InputError
 from planner import assessment, policy, reportpage, reportruns
 from planner.reportruns import Move
@@ -191,7 +191,7 @@ def _units(session: Session, sites: Sequence[Site], hosts: Sequence[Host]) -> tu
 
 
 def _hosts(session: Session, now: datetime, sites: Mapping[str, int]) -> tuple[Host, ...]:
-    systems = {row.host_id: row.data for row in session.scalars(select(model.Observation).where(model.Observation.kind == "os"))}
+    systems = {row.host_id: row.data for row in catalogue.everywhere(session, "os")}
     found = []
     for number, row in enumerate(session.scalars(select(model.Host).order_by(model.Host.name)), start=1):
         system = systems.get(row.id, {})

@@ -15,12 +15,12 @@ from inventory.identify.facts import Observed, Seen, Site
 __all__ = ["Observed", "Seen", "Site", "sites"]
 
 
-def sites(host: str, observations: Sequence[Seen], at: date | None = None) -> list[Site]:
+def sites(host: str, observations: Sequence[Seen] | Observed, at: date | None = None) -> list[Site]:
     """All sites of one host on the day `at` of its visit: enabled vhosts that serve something of their own, same first names merged.
 
     A vhost that only answers behind another one's proxy is part of that one's site.
     """
-    observed = Observed(observations)
+    observed = observations if isinstance(observations, Observed) else Observed.of_all(observations)
     serving = [seen for seen in observed.of("vhost") if seen.data.get("enabled") and not seen.data.get("redirect_to")]
     chains = {id(seen): _chains(seen, observed) for seen in serving if seen.data.get("proxy_to")}
     behind = {id(inner) for found in chains.values() for chain in found for inner in chain.vhosts}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 from inventory import lifecycle
 
 Evidence = list[Any]  # [snapshot id, section, line]
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """An observation as identification needs it."""
 
     kind: str
@@ -50,17 +49,32 @@ class Site:
 
 
 class Observed:
-    """One host's observations: a list of each kind, in the order in which they were read."""
+    """One host's observations by kind, in the order in which they were read; a kind that nobody asks for is never opened.
 
-    def __init__(self, observations: Iterable[Seen]) -> None:
+    `parts` are (kind, how to open those observations).
+    """
+
+    def __init__(self, parts: Iterable[tuple[str, Callable[[], Sequence[Seen]]]]) -> None:
+        self._parts: dict[str, list[Callable[[], Sequence[Seen]]]] = {}
+        for kind, opened in parts:
+            self._parts.setdefault(kind, []).append(opened)
         self._kinds: dict[str, list[Seen]] = {}
-        for item in observations:
-            self._kinds.setdefault(item.kind, []).append(item)
         self._indexes: dict[tuple[str, str], dict[Any, Seen]] = {}
+        self._made: dict[str, Any] = {}
+
+    @classmethod
+    def of_all(cls, observations: Iterable[Seen]) -> Observed:
+        """What is open already."""
+        kinds: dict[str, list[Seen]] = {}
+        for item in observations:
+            kinds.setdefault(item.kind, []).append(item)
+        return cls([(kind, partial(tuple, items)) for kind, items in kinds.items()])
 
     def of(self, kind: str) -> Sequence[Seen]:
         """All of a kind; none when nothing of it was read."""
-        return self._kinds.get(kind, ())
+        if kind not in self._kinds:
+            self._kinds[kind] = [item for opened in self._parts.get(kind, ()) for item in opened()]
+        return self._kinds[kind]
 
     def first(self, kind: str) -> Seen | None:
         """The first of a kind."""
@@ -76,6 +90,12 @@ class Observed:
                     table.setdefault(key, item)
             self._indexes[kind, name] = table
         return self._indexes[kind, name].get(value) if isinstance(value, (str, int)) else None
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Something that is the same for all sites of the host, worked out once."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     @cached_property
     def unread(self) -> frozenset[Any]:

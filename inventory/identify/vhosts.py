@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
+from inventory import register
 from inventory.identify.facts import Observed, Seen, Site
-from inventory.register import valid_name
 
+_valid = lru_cache(65_536)(register.valid_name)
 NOT_SITES = frozenset({"localhost.localdomain", "localhost.localdomain4", "example.com", "www.example.com", "dummy-host.example.com"})
 """Names that distributions' own files carry; they are nobody's sites."""
 
@@ -18,7 +20,7 @@ def site_name(host: str, vhost: Seen, observed: Observed) -> str:
     """The site's name: the first that DNS allows; for a vhost without one, `HOST:DOCROOT` if it holds something.  '' is no site."""
     for name in vhost.data.get("names") or []:
         text = str(name).lower().rstrip(".")
-        if valid_name(text) and text not in NOT_SITES:
+        if _valid(text) and text not in NOT_SITES:
             return text
     docroot = vhost.data.get("docroot")
     content = observed.where("content", "docroot", docroot) if docroot else None
@@ -38,7 +40,7 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
     odd: list[str] = []
     for vhost in vhosts:
         for name in vhost.data.get("names") or []:
-            kept = names if valid_name(str(name).rstrip(".")) else odd
+            kept = names if _valid(str(name).rstrip(".")) else odd
             text = str(name).lower().rstrip(".") if kept is names else str(name)
             if text not in kept and text not in {"_", ""}:
                 kept.append(text)

@@ -28,6 +28,9 @@ class Views:
     def __init__(self, session: Session) -> None:
         self._rows = {row.name: row for row in session.scalars(select(model.HttpView))}
 
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
     def facts(self, names: Sequence[str]) -> dict[str, liveness.Fact]:
         """Facts of the first of these names that was ever asked; none when no name was."""
         row = next((self._rows[name] for name in names if name in self._rows), None)

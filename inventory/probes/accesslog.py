@@ -8,6 +8,7 @@ its 200 most wanted addresses.  Compressed files cannot be read from the end: of
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
@@ -174,9 +175,16 @@ def _log(block: Block) -> list[Observation]:
     data = _empty(block.value)
     lines = unparsed = None
     urls: list[Observation] = []
-    for offset, line in enumerate(block.lines, start=1):
+    path = block.value
+    for at, line in enumerate(block.lines, start=block.line + 1):
         word, _, rest = line.partition(" ")
-        if word == "total":
+        if word == "url":
+            words = rest.split(" ", 3)
+            if len(words) == 4 and (count := number(words[0])) is not None and (code := number(words[1])) is not None:
+                vhost = "" if words[2] == "-" else words[2]
+                url = {"file": path, "path": words[3], "count": count, "status": code, "vhost": vhost}
+                urls.append(Observation("access_url", url, at))
+        elif word == "total":
             counts = [number(text) for text in rest.split()]
             if len(counts) == 8 and None not in counts:
                 lines, data["requests"], data["bytes"], data["bots"], data["visitors"], unparsed = counts[:6]
@@ -186,18 +194,11 @@ def _log(block: Block) -> list[Observation]:
             data["format"] = rest
         elif word in {"status", "day", "vhost"}:
             name, _, text = rest.partition(" ")
-            count, day = number(text), _iso(name)
+            count = number(text)
             if count is not None and word != "day":
                 data["status" if word == "status" else "vhosts"][name] = count
-            elif count is not None and day is not None:
+            elif count is not None and (day := _iso(name)) is not None:
                 data["days"][day] = count
-        elif word == "url":
-            words = rest.split(" ", 3)
-            count, code = (number(text) for text in [*words, "", ""][:2])
-            if len(words) == 4 and count is not None and code is not None:
-                url = {"file": block.value, "path": words[3], "count": count, "status": code}
-                url["vhost"] = "" if words[2] == "-" else words[2]
-                urls.append(Observation("access_url", url, block.line + offset))
     if lines is None:
         return [Observation("unknown", {"what": block.value, "why": "no summary came"}, block.line)]
     if not data["requests"]:
@@ -213,6 +214,7 @@ def _log(block: Block) -> list[Observation]:
     return found + sorted(urls, key=lambda url: (-url.data["count"], url.data["path"], url.data["status"]))
 
 
+@lru_cache(4096)
 def _iso(text: str) -> str | None:
     match = _DAY.fullmatch(text)
     if match is None or match.group(2) not in _MONTHS:

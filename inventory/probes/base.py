@@ -32,9 +32,12 @@ class Section:
         return self.privilege in {"root", "helper"}
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Observation:
-    """One thing read: its `kind` (`listener`, `vhost_file`, ...), its `data` (JSON), and the 1-based line of the section."""
+    """One thing read: its `kind` (`listener`, `vhost_file`, ...), its `data` (JSON), and the 1-based line of the section.
+
+    Not frozen: there are a thousand for each host, and making a frozen one takes three times as long.
+    """
 
     kind: str
     data: dict[str, Any]
@@ -77,21 +80,29 @@ def blocks(text: str) -> Iterator[Block]:
     A line that is neither (a path with a newline in it, say) is a continuation of the marker's value, so that a hostile
     name can lengthen its own value but never forge a block: content is always prefixed by the host's script.
     """
-    current: Block | None = None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.startswith("@ "):
-            if current is not None:
-                yield current
-            tag, _, value = line[2:].partition(" ")
-            current = Block(tag, value, number)
-        elif current is None:
-            continue
-        elif line.startswith("|"):
-            current.lines.append(line[1:])
-        elif line and not current.lines:
-            current.value += "\n" + line
-    if current is not None:
-        yield current
+    before, *parts = f"\n{text}".split("\n@ ")
+    number = before.count("\n") + 1
+    for part in parts:
+        marker, *lines = part.split("\n|")
+        ends = part.count("\n")
+        if ends == len(lines):
+            tag, _, value = marker.partition(" ")
+            yield Block(tag, value, number, lines)
+        else:
+            yield Block(part.partition("\n")[0].partition(" ")[0], *_odd(part, number))
+        number += ends + 1
+
+
+def _odd(part: str, number: int) -> tuple[str, int, list[str]]:
+    """A block's value, line and lines when some line in it is neither marker nor content."""
+    first, *rest = part.split("\n")
+    value, lines = [first.partition(" ")[2]], []
+    for line in rest:
+        if line.startswith("|"):
+            lines.append(line[1:])
+        elif line and not lines:
+            value.append(line)
+    return "\n".join(value), number, lines
 
 
 def unknown(block: Block) -> Observation:

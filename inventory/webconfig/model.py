@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 SERVERS = ("nginx", "apache", "tomcat", "lighttpd", "caddy")
@@ -40,7 +40,7 @@ class Vhost:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self)
+        return {name: _copy(value) for name, value in vars(self).items()}
 
     @property
     def secure(self) -> bool:
@@ -93,3 +93,9 @@ class WebConfig:
 def unique(names: list[str]) -> list[str]:
     """The names in their order, each once."""
     return list(dict.fromkeys(names))
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from inventory.webconfig.model import DEEPEST, WebConfig
 from inventory.webconfig.tree import Tree
 
 # possessive throughout: a quote that is never closed must not be tried again from every character
 _TOKEN = re.compile(
-    r"""(?P<space>\s++)|(?P<comment>\#[^\n]*+)|(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|(?P<mark>[{};])"""
-    r"""|(?P<word>(?:\$\{\w{0,99}\}|\\.|[^\s{};"'\\])(?:\$\{\w{0,99}\}|\\.|[^\s{};\\])*+)|(?P<bad>.)""",
+    r"""\s*+(?:\#[^\n]*+\s*+)*+(?:(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|(?P<mark>[{};])"""
+    r"""|(?P<word>(?:[^\s{};"'\\$]|\$\{\w{0,99}\}|\\.|\$)(?:[^\s{};\\$]++|\$\{\w{0,99}\}|\\.|\$)*+)|(?P<bad>.))""",
     re.S,
 )
 _LUA = re.compile(r"""--\[=*+\[|--[^\n]*+|\[=*+\[|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|[{}]""", re.S)
@@ -57,7 +58,27 @@ def _after_lua(text: str, at: int, hopeless: set[str]) -> int:
 
 
 def parse(text: str, file: str, config: WebConfig) -> list[Directive]:
-    """Directives of one file.  What does not parse is noted as a problem; what stands before and after is kept."""
+    """Directives of one file, not to be changed.  What does not parse is noted as a problem; what stands before and after is kept."""
+    if len(text) > _SHORT:
+        return _read(text, file, config)
+    found, problems = _short(text, file)
+    for line, message in problems:
+        config.problem(file, line, message)
+    return found
+
+
+_SHORT = 8192
+
+
+@lru_cache(256)
+def _short(text: str, file: str) -> tuple[list[Directive], list[tuple[int, str]]]:
+    """Short texts are mostly the same on every host: the tables of types and parameters that come with nginx."""
+    config = WebConfig()
+    found = _read(text, file, config)
+    return found, [(int(one["line"]), str(one["message"])) for one in config.problems]
+
+
+def _read(text: str, file: str, config: WebConfig) -> list[Directive]:
     top: list[Directive] = []
     stack: list[list[Directive]] = [top]
     words: list[str] = []
@@ -65,7 +86,10 @@ def parse(text: str, file: str, config: WebConfig) -> list[Directive]:
     at = deeper = 0
     hopeless: set[str] = set()
     while (match := _TOKEN.match(text, at)) is not None:
-        at, kind, value = match.end(), match.lastgroup, match.group()
+        kind, end = match.lastgroup or "", match.end()
+        value = match.group(kind)
+        line += text.count("\n", at, end - len(value))  # in blanks and comments before it
+        at = end
         if kind in {"word", "quoted", "bad"}:
             if not words:
                 start = line
@@ -77,8 +101,8 @@ def parse(text: str, file: str, config: WebConfig) -> list[Directive]:
         elif value == "{":
             if words and words[-1].endswith("_by_lua_block"):
                 stack[-1].append(Directive(words[0], words[1:], file, start))
-                at = _after_lua(text, match.end(), hopeless)
-                line += text.count("\n", match.end(), at)
+                at = _after_lua(text, end, hopeless)
+                line += text.count("\n", end, at)
             elif len(stack) > DEEPEST:
                 deeper += 1
                 if deeper == 1:
@@ -98,8 +122,10 @@ def parse(text: str, file: str, config: WebConfig) -> list[Directive]:
                 stack.pop()
             else:
                 config.problem(file, line, "a `}` too many")
-        line += value.count("\n")
+        if len(value) > 1:
+            line += value.count("\n")
     if len(stack) > 1 or words:
+        line += text.count("\n", at)
         config.problem(file, line, "the file ends inside a block or a directive")
     return top
 

@@ -5,29 +5,15 @@ Errors of `inventory.errors` become their message and exit code here, and nowher
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterable
 
 import typer
-from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import (
-    access,
-    applications,
-    carry,
-    collect,
-    decide,
-    dependencies,
-    doctor,
-    host,
-    hosts,
-    look,
-    report,
-    start,
-    verify,
-    vhosts,
-    view,
-)
+
+app: typer.Typer  # see __getattr__
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -61,29 +47,46 @@ The order of work:
 Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
 """
 
-app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-start.add(app)
-hosts.add(app)
-doctor.add(app)
-look.add(app)
-host.add(app)
-view.add(app)
-dependencies.add(app)
-decide.add(app)
-collect.add(app)
-access.add(app)
-carry.add(app)
-verify.add(app)
-report.add(app)
-vhosts.add(app)
-applications.add(app)
+MODULES = {
+    "start": ("init", "register"), "hosts": ("hosts",), "doctor": ("doctor",), "look": ("discover", "sites", "show"), "host": ("host",),
+    "view": ("view",), "dependencies": ("dependencies",), "decide": ("assess", "explain", "plan"),
+    "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
+    "carry": ("generate", "run", "status", "rollback", "drift"),
+    "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",),
+}  # fmt: skip
+"""Modules of this package, in the order in which `--help` lists their commands.  A command loads its own: some of them load much."""
+
+
+def _application(modules: Iterable[str]) -> typer.Typer:
+    made = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    for name in modules:
+        importlib.import_module(f"planner.cli.{name}").add(made)
+    return made
+
+
+def _one(module: str) -> typer.Typer:
+    made = _application([module])
+    made.callback()(lambda: None)  # or an application of one command would have no commands
+    return made
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """`app` has all commands; it is made when somebody asks for it."""
+    if name == "app":
+        globals()["app"] = made = _application(MODULES)
+        return made
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
     """The entry point `planner`."""
+    by_command = {command: module for module, commands in MODULES.items() for command in commands}
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        app(standalone_mode=True)
+        (_one(by_command[word]) if word in by_command else _application(MODULES))(standalone_mode=True)
     except PlannerError as error:
+        from rich.console import Console
+
         Console(stderr=True, soft_wrap=True).print(f"planner: {error}", markup=False, highlight=False, style="red")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -47,7 +47,7 @@ def show(
     if only and not chosen:
         known = ", ".join(sorted({*kinds, *hostsheet.subjects()})) or "none: planner discover"
         raise NotFound(f"{host.name} has no {only!r}", hint=f"there is {known}")
-    left = hostsheet.unclaimed(identify.Observed(seen), values)
+    left = hostsheet.unclaimed(identify.Observed.of_all(seen), values)
     if as_json:
         emit({**head, "parts": [{**vars(part)} for part in chosen], "unclaimed": [vars(item) for item in left] if not only else []})
         return

@@ -169,7 +169,7 @@ def hosts_remove(
         if not (yes or typer.confirm(f"Forget {names} and all that was found there?", err=True)):
             raise typer.Exit(1)
         for row in rows:
-            session.execute(delete(model.Observation).where(model.Observation.host_id == row.id))
+            session.execute(delete(model.Observations).where(model.Observations.host_id == row.id))
             session.execute(update(model.Workload).where(model.Workload.host_id == row.id).values(host_id=None))
             session.execute(delete(model.HostKey).where(model.HostKey.address == row.address))
             session.delete(row)

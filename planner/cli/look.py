@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections import Counter
-from typing import Annotated, Any
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, discovery, model, reconcile, ssh
+from inventory import catalogue, model, sitelist
 from inventory.errors import HostError, InputError
 from planner import policy, workspace
-from planner.cli.output import Json, emit, note, say, table, visible
+from planner.cli.output import Json, emit, emit_rows, note, say, table, table_of, visible, write_csv
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+LISTED = 200
+"""A discovery of more hosts than that lists only those that did not end well."""
 
 
 def add(app: typer.Typer) -> None:
@@ -27,59 +33,102 @@ def add(app: typer.Typer) -> None:
 
 def discover(
     hosts: Annotated[list[str] | None, typer.Argument(help="Hosts by name or address; none: all.")] = None,
+    outcome: Annotated[
+        list[str] | None, typer.Option(help="Only hosts whose last visit ended so: timeout,auth; `not visited` is one, too.")
+    ] = None,
+    stale: Annotated[float | None, typer.Option(min=0, help="Only hosts that were not read in the last so many days.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Visit all hosts anew, also when an earlier discovery was cut.")] = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Visit hosts over SSH and store what they say.  Nothing is changed there.  A bad host never stops the others."""
+    """Visit hosts over SSH and store what they say.  Nothing is changed there.  A bad host never stops the others.
+
+    When an earlier discovery of all hosts was cut in the last 24 hours (killed, a full disk), this one visits those that it had not come
+    to.
+    """
+    # heavy, and nothing that lists needs them
+    from inventory import discovery, reconcile, runs, ssh, storing
+
     space = workspace.find()
     book = space.open_catalogue()
-    with book.session() as session:
-        rows = list(session.scalars(select(model.Host).order_by(model.Host.name)))
-        chosen = [catalogue.host_by_name(session, name) for name in hosts] if hosts else rows
-        scope = space.scope
-        refused = [reason for host in chosen if (reason := scope.refuses(host.address))]
-        if refused:
-            raise InputError("\n".join(refused), hint=f"see scope in {space.root / workspace.FILE}")
-        if len(chosen) > scope.cap:
-            raise InputError(
-                f"{len(chosen)} hosts are more than the scope's cap of {scope.cap}",
-                hint="name fewer hosts, or raise scope.cap",
-            )
-        ways = space.ways(session)
-        pairs = [(host.name, ways.peer(host.address)) for host in chosen]
-    settings = space.configuration.ssh
-    deadlines = ssh.Deadlines(command=settings.command_seconds)
-    done: list[dict[str, Any]] = []
-    with space.lock("discovery"), _progress() as progress:
-        task = progress.add_task("visiting", total=len(pairs))
-        for result in discovery.visit_again(pairs, workers=settings.workers, deadlines=deadlines):
-            discovery.store(book, result)
-            done.append(
-                {
-                    "host": result.host,
-                    "outcome": result.outcome,
-                    "seconds": round(result.seconds, 1),
-                    "detail": result.detail,
-                }
-            )
-            progress.advance(task)
-    ssh.close_bastions()
-    with book.session() as session:
-        counts = reconcile.update(session, catalogue.now())
+    outcomes = {word.strip() for text in outcome or [] for word in text.split(",") if word.strip()}
+    if unknown := outcomes - set(ssh.OUTCOMES) - {"not visited"}:
+        hint = f"not visited, {', '.join(sorted(ssh.OUTCOMES))}"
+        raise InputError(f"--outcome {', '.join(sorted(unknown))}: no visit ends so", hint=hint)
+    asked: dict[str, Any] = {"hosts": hosts or [], "outcomes": sorted(outcomes), "stale": stale}
+    asked = {name: value for name, value in asked.items() if value not in ([], None)}
+    if fresh and asked:
+        raise InputError("--fresh is for a discovery of all hosts; those that are named or chosen are visited in any case")
+    continued = False
+    with space.lock("discovery"):
+        with book.session() as session:
+            now = catalogue.now()
+            before = runs.cut(session) if not asked and not fresh else None
+            if before is not None and now - before.started_at > runs.WITHIN:
+                note(f"the discovery of {before.started_at:%Y-%m-%d %H:%M} UTC was cut, more than a day ago: all hosts are visited anew")
+                before = None
+            age = timedelta(days=stale) if stale is not None else None
+            rows = runs.left(session, before) if before else runs.chosen(session, hosts or (), outcomes, age, now)
+            ways = space.ways(session)
+            pairs = [(host.name, ways.peer(host.address)) for host in rows]
+            if before is not None:
+                continued = True
+                note(
+                    f"the discovery of {before.started_at:%Y-%m-%d %H:%M} UTC was cut: {len(pairs)} hosts are left to visit "
+                    "(--fresh visits all anew)"
+                )
+        _within_scope(space, [peer.address for _, peer in pairs])
+        with book.session() as session:
+            run = before.id if before is not None else runs.begin(session, asked, len(pairs), now).id
+        settings = space.configuration.ssh
+        deadlines = ssh.Deadlines(command=settings.command_seconds)
+        done: list[dict[str, Any]] = []
+        with _progress() as progress, storing.Writer(book, run) as writer:
+            task = progress.add_task("visiting", total=len(pairs))
+            for result in discovery.visit_again(pairs, workers=settings.workers, deadlines=deadlines):
+                writer.add(discovery.as_visit(result, catalogue.now()))
+                done.append(
+                    {
+                        "host": result.host,
+                        "outcome": result.outcome,
+                        "seconds": round(result.seconds, 1),
+                        "detail": result.detail,
+                    }
+                )
+                progress.advance(task)
+        ssh.close_bastions()
+        with book.session() as session:
+            counts = reconcile.update(session, catalogue.now())
+            runs.finish(session, run, catalogue.now())
     done.sort(key=lambda row: str(row["host"]))
     if as_json:
-        emit({"hosts": done, "sites": dict(counts)})
+        emit({"hosts": done, "sites": dict(counts), "continued": continued})
     else:
-        table(
-            done,
-            ["host", "outcome", "seconds", "detail"],
-            as_json=False,
-            empty="there are no hosts: planner register import, planner hosts add",
-        )
-        for outcome in sorted({str(row["outcome"]) for row in done} - {"ok"}):
-            note(f"{outcome}: {ssh.OUTCOMES[outcome]}")
+        shown = done if len(done) <= LISTED else [row for row in done if row["outcome"] != "ok"]
+        empty = "there are no hosts: planner register import, planner hosts add"
+        if done or asked or continued:
+            empty = f"all {len(done)} hosts ended well" if done else "no host is left to visit"
+        table(shown, ["host", "outcome", "seconds", "detail"], as_json=False, empty=empty)
+        for ended in sorted({str(row["outcome"]) for row in done} - {"ok"}):
+            note(f"{ended}: {ssh.OUTCOMES[ended]}")
+        if len(shown) < len(done):
+            note(f"hosts: {', '.join(f'{number} {ended}' for ended, number in sorted(Counter(row['outcome'] for row in done).items()))}")
+        for name in writer.unknown:
+            note(f"{visible(name)} left the catalogue while it was visited")
         note(f"sites: {_counts(counts)}")
     if done and not any(row["outcome"] in {"ok", "partial", "sudo"} for row in done):
         raise typer.Exit(HostError.exit_code)
+
+
+def _within_scope(space: workspace.Workspace, addresses: Sequence[str]) -> None:
+    scope = space.scope
+    refused = [reason for address in addresses if (reason := scope.refuses(address))]
+    if refused:
+        raise InputError("\n".join(refused), hint=f"see scope in {space.root / workspace.FILE}")
+    if len(addresses) > scope.cap:
+        raise InputError(
+            f"{len(addresses)} hosts are more than the scope's cap of {scope.cap}",
+            hint="name fewer hosts, or raise scope.cap",
+        )
 
 
 def _counts(counts: Counter[str]) -> str:
@@ -92,6 +141,9 @@ def _counts(counts: Counter[str]) -> str:
 
 
 def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
@@ -99,30 +151,45 @@ def _progress() -> Progress:
 def sites(
     unit: Annotated[str, typer.Option(help="Only this unit's.")] = "",
     status: Annotated[str, typer.Option(help="Only both, undeclared or missing ones.")] = "",
+    host: Annotated[str, typer.Option(help="Only those on this host, by its name or address.")] = "",
+    application: Annotated[str, typer.Option(help="Only those of this application: WordPress, static, …")] = "",
+    sort: Annotated[str, typer.Option(help=f"By {', '.join(sitelist.ORDERS)}; -bytes has the greatest first.")] = "site",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     as_json: Annotated[bool, Json] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8) for a spreadsheet.")] = False,
 ) -> None:
     """All sites: declared and found (both), found only (undeclared: hidden), declared only (missing)."""
-    space = workspace.find()
-    with space.open_catalogue().session() as session:
-        rows = []
-        for item in session.scalars(select(model.Workload).order_by(model.Workload.name)):
-            if (unit and item.unit_code != unit) or (status and item.status != status):
-                continue
-            rows.append(_line(item))
+    if sort.removeprefix("-") not in sitelist.ORDERS:
+        raise InputError(f"--sort {sort!r}: there is no such column", hint=", ".join(sitelist.ORDERS))
+    if as_csv and as_json:
+        raise InputError("--csv and --json at once", hint="choose one")
+    with workspace.find().open_catalogue().session() as session:
+        rows = sitelist.rows(session, unit=unit, status=status, host=host, application=application, sort=sort, limit=limit)
+    fields = list(sitelist.FIELDS)
     if as_json:
-        emit(rows)
-        return
-    for row in rows:
-        row["size"] = policy.show("bytes", row["bytes"]) if row["bytes"] is not None else "?"
-    table(
-        rows, ["site", "unit", "host", "status", "application", "version", "database", "size", "files", "newest", "requests_per_day"],
-        as_json=False, empty="no sites yet: planner discover",
-    )  # fmt: skip
+        emit_rows(fields, rows, as_they_are={"names"})
+    elif as_csv:
+        names = fields.index("names")
+        write_csv(fields, ([" ".join(json.loads(cell)) if at == names else cell for at, cell in enumerate(row)] for row in rows))
+    else:
+        _site_table(fields, rows)
+
+
+def _site_table(fields: Sequence[str], rows: Sequence[Any]) -> None:
+    columns = ["site", "unit", "host", "status", "application", "version", "database", "size", "files", "newest", "requests_per_day"]
+    places = [fields.index("bytes" if column == "size" else column) for column in columns]
+    size = columns.index("size")
+    cells = [[row[place] for place in places] for row in rows]
+    for line in cells:
+        line[size] = "?" if line[size] is None else policy.show("bytes", line[size])
+    table_of(columns, cells, empty="no sites yet: planner discover")
 
 
 def _line(item: model.Workload) -> dict[str, Any]:
+    facts = item.facts
+
     def value(name: str) -> Any:
-        return item.facts.get(name, {}).get("value")
+        return facts.get(name, {}).get("value")
 
     return {
         "site": item.name, "names": item.names, "unit": item.unit_code, "host": item.host.name if item.host else None,

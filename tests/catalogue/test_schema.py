@@ -12,9 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, select, text
+from sqlalchemy import MetaData, inspect, select, text
 
-from inventory import model
+from inventory import catalogue, model
 from inventory.catalogue import MIGRATIONS, open_catalogue
 from inventory.errors import CatalogueError
 
@@ -177,3 +177,95 @@ def test_a_restarted_server_is_noticed(server):
     with book.session() as session:
         assert session.get(model.Unit, "hist") is not None
     book.close()
+
+
+def at_revision(url, revision):
+    """An engine on an empty database brought up to an older schema, and Alembic's configuration for it."""
+    engine = catalogue._engine(catalogue._parse(url))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return engine, config
+
+
+OLD_FACTS = {
+    "site.docroot": {"value": "/srv/史", "evidence": [[7, "web", 3]], "why": ""},
+    "content.bytes": {"value": 5_000_000_000, "evidence": [[7, "content", 1]], "why": ""},
+    "application.name": {"value": "WordPress", "evidence": [], "why": ""},
+    "site.declared": {"value": True, "evidence": [], "why": "declared in s.csv:2"},
+    "declared.name": {"value": "院网", "evidence": [["declared", "s.csv:2", 0]], "why": "declared in s.csv:2"},
+}
+OLD_OBSERVATIONS = [  # in the order in which they were read
+    ("os", "system", 1, {"id": "debian", "name": "Ünïcode ␀ 史"}), ("vhost", "nginx", 4, {"names": ["a.x.edu"]}), ("vhost", "nginx", 9, {"server": "nginx"}),
+    ("unknown", "nginx", 1, {"what": "x", "why": "y"}), ("vhost", "apache", 2, {"names": []}), ("listener", "network", 5, {"port": 80}),
+]  # fmt: skip
+
+
+def test_a_catalogue_of_the_first_schema_keeps_its_data(url):
+    """0003: observations, sites and what refers to them; there and back."""
+    engine, config = at_revision(url, "0002")
+    old = MetaData()
+    with engine.begin() as connection:
+        old.reflect(connection)
+        table = old.tables
+        connection.execute(table["unit"].insert(), {"code": "hist", "name_en": "", "name_zh": "", "details": {}})
+        host = {"unit_code": "hist", "outcome": "ok", "outcome_detail": "d", "visited_at": AT}
+        connection.execute(
+            table["host"].insert(),
+            [{"id": 1, "name": "h1", "address": "192.0.2.1", **host}, {"id": 2, "name": "h2", "address": "192.0.2.2", **host}],
+        )
+        snapshot = {"taken_at": AT, "privilege": "root", "seconds": 1.5, "transcript": b"z", "sections": [{"name": "web"}]}
+        connection.execute(table["snapshot"].insert(), [{"id": 6, "host_id": 1, **snapshot}, {"id": 7, "host_id": 1, **snapshot}])
+        rows = [{"snapshot_id": 7, "host_id": 1, "kind": k, "section": s, "line": n, "data": d} for k, s, n, d in OLD_OBSERVATIONS]
+        connection.execute(table["observation"].insert(), rows)
+        site = {"kind": "site", "unit_code": "hist", "owner_reason": "r", "status": "both", "identified_at": AT}
+        connection.execute(table["workload"].insert(), [
+            {"id": 11, "name": "a.x.edu", "host_id": 1, "names": ["a.x.edu", "b.x.edu"], "facts": OLD_FACTS, **site},
+            {"id": 12, "name": "a.x.edu@h2", "host_id": 2, "names": ["a.x.edu"], "facts": {}, **site},
+            {"id": 13, "name": "missing.x.edu", "host_id": None, "names": ["missing.x.edu"], "facts": {}, **site},
+        ])  # fmt: skip
+        verdict = {"recommendation": "r", "strength": "s", "data": {}, "rules_hash": "", "facts_hash": "", "assessed_at": AT}
+        connection.execute(table["verdict"].insert(), {"id": 1, "workload_id": 11, **verdict})
+    engine.dispose()
+    book = open_catalogue(url)
+    with book.session() as session:
+        found = catalogue.observations(session, 1)
+        assert [(o.kind, o.section, o.line, o.data) for o in found] == OLD_OBSERVATIONS
+        assert {(o.snapshot_id, o.host_id) for o in found} == {(7, 1)}
+        assert [(row.id, row.readings, row.seen_at, row.taken_at) for row in session.scalars(select(model.Snapshot).order_by(model.Snapshot.id))] == [
+            (6, 1, None, AT), (7, 1, None, AT),
+        ]  # fmt: skip
+        item = catalogue.workload_by_name(session, "b.x.edu")
+        assert (item.id, item.facts, item.host.name, item.status) == (11, OLD_FACTS, "h1", "both")
+        assert set(item.declared) == {"site.declared", "declared.name"}
+        assert (item.site.name, item.site.bytes, item.site.application, item.site.docroot) == (
+            "a.x.edu",
+            5_000_000_000,
+            "WordPress",
+            "/srv/史",
+        )
+        assert session.scalar(select(model.Verdict.workload_id)) == 11
+        assert [(w.name, w.site and w.site.name) for w in session.scalars(select(model.Workload).order_by(model.Workload.name))] == [
+            ("a.x.edu", "a.x.edu"), ("a.x.edu@h2", "a.x.edu"), ("missing.x.edu", None),
+        ]  # fmt: skip
+        assert session.get_one(model.Host, 1).snapshot_id == 7
+        session.add(model.Site(host_id=1, name="new", known=model.SiteFacts(facts={})))  # numbers go on after those given
+    book.close()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        command.downgrade(config, "0002")
+        rows = connection.execute(text("SELECT kind, section, line, snapshot_id FROM observation ORDER BY id")).all()
+        assert sorted(tuple(row) for row in rows) == sorted((k, s, n, 7) for k, s, n, _ in OLD_OBSERVATIONS)
+        old.clear()
+        old.reflect(connection)
+        assert connection.execute(select(old.tables["workload"].c.facts).order_by(old.tables["workload"].c.id)).scalars().all() == [
+            OLD_FACTS,
+            {},
+            {},
+        ]
+        assert connection.scalar(text("SELECT count(*) FROM verdict")) == 1
+    engine.dispose()

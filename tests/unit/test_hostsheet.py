@@ -5,7 +5,7 @@ from inventory.identify import Observed, Seen
 
 
 def observed(*items):
-    return Observed(Seen(kind, data, (1, "s", 1)) for kind, data in items)
+    return Observed.of_all(Seen(kind, data, (1, "s", 1)) for kind, data in items)
 
 
 def test_parts_stand_in_order_and_are_cut():

@@ -11,8 +11,9 @@ from itertools import pairwise
 import pytest
 from babel.messages import extract
 
-from inventory import catalogue, model, ssh
+from inventory import catalogue, model, ssh, storing
 from inventory.errors import InputError
+from inventory.probes.base import Observation
 from planner import assessment, comparison, contents, i18n, policy, report, reportpage, reportruns, shipped
 from planner.plan import STEPS
 from planner.reportwords import Words
@@ -67,11 +68,8 @@ def fill(session, text="plain"):
     session.flush()
     session.add(model.Snapshot(id=1, host_id=1, taken_at=THEN, privilege="root", seconds=1, transcript=b"", sections=[]))
     session.flush()
-    session.add(
-        model.Observation(
-            snapshot_id=1, host_id=1, kind="os", section="system", line=1, data={"id": "debian", "version": "11", "name": text}
-        )
-    )
+    seen = Observation("os", {"id": "debian", "version": "11", "name": text}, 1)
+    storing.replace_observations(session, session.get_one(model.Snapshot, 1), [("system", seen)], (), "root")
     facts = static_facts(**{"site.docroot": f"/srv/{text}", "application.name": text})
     facts["declared.name"] = fact(text, ["declared", f"/home/a/{text}.csv:3", 0], why="declared in /home/a/s.csv:3")
     for number, (name, status, host) in enumerate(

@@ -1,10 +1,10 @@
-"""how names answer over HTTP"""
+"""how names answer over HTTP; which sites are systems"""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003_way_in"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -18,7 +18,10 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.add_column("site", sa.Column("kind", sa.String(16), nullable=False, server_default="site"))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("site") as batch:
+        batch.drop_column("kind")
     op.drop_table("http_view")

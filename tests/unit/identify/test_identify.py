@@ -144,7 +144,7 @@ def test_where_a_target_leads(target, shown):
 @given(st.text())
 def test_any_target_has_a_place(text):
     str(backends.place(text))
-    backends.follow(text, [], Observed(seen(listener(80, "x", 1), vhost(["a.b"], proxy_to=[text]))))
+    backends.follow(text, [], Observed.of_all(seen(listener(80, "x", 1), vhost(["a.b"], proxy_to=[text]))))
 
 
 WORDPRESS = {"name": "wp", "user": "wp", "host": "localhost", "server": "mysql"}
@@ -273,7 +273,7 @@ def test_any_observations_give_sites_that_can_be_stored(items):
 
 
 def test_what_makes_a_database_host_local():
-    observed = Observed(seen(("machine", {"hostname": "db1", "fqdn": "db1.edu"}), ("address", {"address": "192.0.2.7"})))
+    observed = Observed.of_all(seen(("machine", {"hostname": "db1", "fqdn": "db1.edu"}), ("address", {"address": "192.0.2.7"})))
     for host in (
         "",
         "localhost",
