@@ -18,7 +18,7 @@ RUNNING = r"""
 containers() {
   grep -E 'docker|libpod|lxc|machine|crio|cri-containerd|nerdctl|kubepods' /proc/[0-9]*/cgroup 2>/dev/null | awk -v own="`cat /proc/self/cgroup 2>/dev/null`" '
     {
-      split($0, part, ":"); pid = part[1]; sub(/^\/proc\//, "", pid); sub(/\/cgroup$/, "", pid)
+      split($0, part, ":"); pid = part[1]; sub(/^.*\/proc\//, "", pid); sub(/\/cgroup$/, "", pid)
       line = $0; sub(/^[^:]*:[^:]*:[^:]*:/, "", line)
       if (line ~ /conmon|lxc.monitor|\/(supervisor|init\.scope)$/ || (line != "/" && index(own, ":" line "\n"))) next
       n = split(line, step, "/")
@@ -43,7 +43,7 @@ own processes are not listed."""
 _KEEP = r"""
 function keep(p, v) {
   sub(/^inspect\t[0-9]+\t/, "inspect\t", p)
-  if (p ~ /\t(E|e)nv\t[0-9]+$/) { sub(/=.*/, "", v); return v }
+  if (p ~ /^((config|inspect)\tConfig\tEnv|oci\tprocess\tenv)\t[0-9]+$/) { sub(/=.*/, "", v); return v ~ /^[A-Za-z_][A-Za-z0-9_.-]*$/ ? v : "" }
   if (p ~ /^(config|inspect)\t(ID|Id|Name|Path|Created|Driver)$/) return v
   if (p ~ /^(config|inspect)\tState\t(Running|Paused|Restarting|Dead|Pid|ExitCode|StartedAt|FinishedAt|Status)$/) return v
   if (p ~ /^(config|inspect)\tConfig\t(Image|Hostname|User)$/) return v

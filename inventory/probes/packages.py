@@ -198,10 +198,10 @@ def _repository(manager: str, file: str, name: str, uris: list[str], enabled: bo
 def _one_line(line: str, file: str) -> dict[str, Any] | None:
     if not line or line.startswith("#"):
         return None
-    if file.startswith("/etc/apk/"):
+    if file.endswith("/apk/repositories"):
         tag, _, rest = line.partition(" ") if line.startswith("@") else ("", "", line)
         return _repository("apk", file, tag, [rest.strip()], True)
-    words = re.sub(r"\[[^\]]{0,500}\]", "", line, count=1).split() if "[" in line[:20] else line.split()
+    words = re.sub(r"^(\S{1,20}\s{1,20})\[[^\]]{0,500}\]", r"\1", line, count=1).split()  # options: [arch=amd64 signed-by=…]
     if len(words) < 3 or words[0] not in {"deb", "deb-src", "rpm"}:
         return None
     return _repository("apt", file, words[0], [words[1]], True, suites=[words[2]], components=words[3:])
@@ -229,7 +229,7 @@ def _paragraphs(block: Block) -> Iterator[Observation]:
 
 
 def _sections(block: Block) -> Iterator[Observation]:
-    manager = "zypper" if block.value.startswith("/etc/zypp/") else "yum"
+    manager = "zypper" if "/zypp/" in block.value else "yum"
     name, start = "", 0
     values: dict[str, str] = {}
     for offset, line in enumerate([*block.lines, "[]"], start=block.line + 1):
