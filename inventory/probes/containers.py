@@ -16,11 +16,11 @@ from inventory.probes.jsonpaths import JSON_PATHS, members
 
 RUNNING = r"""
 containers() {
-  grep -E 'docker|libpod|lxc|machine|crio|cri-containerd|nerdctl|kubepods' /proc/[0-9]*/cgroup 2>/dev/null | awk -v own="`cat /proc/self/cgroup 2>/dev/null`" '
+  grep -E 'docker|libpod|lxc|machine|crio|cri-containerd|nerdctl|kubepods' /proc/[0-9]*/cgroup 2>/dev/null | OWN=`cat /proc/self/cgroup 2>/dev/null` awk '
     {
       split($0, part, ":"); pid = part[1]; sub(/^.*\/proc\//, "", pid); sub(/\/cgroup$/, "", pid)
       line = $0; sub(/^[^:]*:[^:]*:[^:]*:/, "", line)
-      if (line ~ /conmon|lxc.monitor|\/(supervisor|init\.scope)$/ || (line != "/" && index(own, ":" line "\n"))) next
+      if (line ~ /conmon|lxc.monitor|\/(supervisor|init\.scope)$/ || (line != "/" && index(ENVIRON["OWN"] "\n", ":" line "\n"))) next
       n = split(line, step, "/")
       for (i = 1; i <= n; i++) {
         s = step[i]; sub(/\.scope$/, "", s)
@@ -28,7 +28,7 @@ containers() {
         else if (i > 1 && step[i - 1] ~ /^lxc(\.payload)?$/) { }
         else if (s ~ /^systemd-nspawn@.*\.service$/) { s = substr(s, 16); sub(/\.service$/, "", s) }
         else if (s ~ /^machine-/) { s = substr(s, 9) }
-        else { sub(/^(docker|libpod|crio|cri-containerd|nerdctl)-/, "", s); if (length(s) != 64 || s ~ /[^0-9a-f]/) continue }
+        else { sub(/^(docker|libpod|crio|cri-containerd|nerdctl)-/, "", s); if (length(s) != 64 || s ~ /[^0-9a-f]/ || index(ENVIRON["OWN"], s)) continue }
         if (!(s in first) || pid + 0 < first[s] + 0) first[s] = pid
       }
     }
