@@ -33,8 +33,7 @@ s=`awk '$1 == "passwd:" { for (i = 2; i <= NF; i++) if ($i !~ /^(files|compat|sy
 if test -z "$s" && test -d /etc/sssd && grep -q '^[^#]*id_provider' /etc/sssd/sssd.conf 2>/dev/null; then s=sssd; fi
 if test -n "$s"; then mark unknown "directory_accounts /etc/nsswitch.conf names $s, which was not asked"; fi
 if have lastlog; then echo '@ lastlog'; limit 5 lastlog 2>/dev/null | awk 'NR <= 5000 { print "|" $0 }'
-elif have last; then :
-else mark unknown 'last_logins lastlog and last missing'; fi
+elif ! have last || ! last -F -w -n 1 >/dev/null 2>&1; then mark unknown 'last_logins neither lastlog nor a last that tells whole dates'; fi
 if have last && last -F -w -n 1 >/dev/null 2>&1; then
   echo '@ last'; limit 5 last -F -w -n 2000 2>/dev/null | awk 'NF > 5 && $1 != "reboot" && $1 != "runlevel" && $1 != "wtmp" && !seen[$1]++ { print "|" $0 }'
 fi

@@ -42,17 +42,22 @@ owned | awk 'NR <= 10' | while IFS= read -r line; do
   printf '|packages%s\n' "$names"
   sums() { for p in $names; do for f in $i/$p.md5sums $i/$p:*.md5sums; do if test -r "$f"; then cat "$f"; fi; done; done |
     ROOT=$root awk '{ p = $0; sub(/^[0-9a-f]+  /, "/", p) } index(p, ENVIRON["ROOT"] "/") == 1 && ++n <= 40000'; }
-  echo "|listed `sums | grep -c .`"
-  { (cd / && sums | limit 15 md5sum -c - 2>/dev/null; if test $? = 124; then echo '|late'; fi) | awk '
-      /^\|late/ { print; next }
-      !/: OK$/ { p = $0; what = p ~ /: FAILED open or read$/ ? "missing" : "changed"; sub(/: FAILED.*$/, "", p)
-        if (n[what]++ < 20) print "|" what " /" p }
-      END { print "|count changed " n["changed"] + 0; print "|count missing " n["missing"] + 0 }'; }
-  { for p in $names; do for f in $i/$p.list $i/$p:*.list; do if test -r "$f"; then cat "$f"; fi; done; done; echo
-    find "$root" -xdev ! -type d -print 2>/dev/null | awk 'NR <= 200000'; } | awk '
-      !rest { if ($0 == "") rest = 1; else own[$0] = 1; next }
-      !($0 in own) { if (n++ < 20) print "|unowned " $0 }
-      END { print "|count unowned " n + 0 }'
+  # one stream, a letter before each line: S summed, L listed, F found, M not as summed (busybox calls a missing file changed)
+  { sums | awk '{ sub(/^[0-9a-f]+  /, "/"); print "S" $0 }'
+    for p in $names; do for f in $i/$p.list $i/$p:*.list; do if test -r "$f"; then awk '{ print "L" $0 }' "$f"; fi; done; done
+    find "$root" -xdev ! -type d -print 2>/dev/null | awk 'NR <= 200000 { print "F" $0 }'
+    (cd / && sums | limit 15 md5sum -c - 2>/dev/null; if test $? = 124; then echo late; fi) | awk '!/: OK$/ { print $0 == "late" ? "T" : "M" $0 }'; } | awk '
+      { k = substr($0, 1, 1); p = substr($0, 2) }
+      k == "S" { sum[++sums] = p }
+      k == "L" { own[p] = 1 }
+      k == "F" { found++; there[p] = 1; if (!(p in own) && unowned++ < 20) print "|unowned " p }
+      k == "T" { print "|late" }
+      k == "M" && sub(/: FAILED.*$/, "", p) { p = "/" p; if (p in there && changed++ < 20) print "|changed " p }
+      END {
+        if (found >= 200000) print "|late"
+        for (j = 1; j <= sums; j++) if (!(sum[j] in there) && missing++ < 20) print "|missing " sum[j]
+        print "|listed " sums + 0; print "|count changed " changed + 0; print "|count missing " missing + 0; print "|count unowned " unowned + 0
+      }'
 done
 """
 )

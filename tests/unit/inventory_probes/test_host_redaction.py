@@ -5,10 +5,26 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from inventory.probes import accounts, containers, firewall, mail, packages, packagetrees, security, storage
+from inventory.collector import REDACT
+from inventory.probes import (
+    accounts,
+    containers,
+    firewall,
+    mail,
+    packages,
+    packagetrees,
+    security,
+    storage,
+    system,
+    usage,
+    usagehistory,
+)
+from inventory.probes.base import Section
 from inventory.probes.fragments import MASK, SHOW
 from inventory.probes.packages import UNPRIVILEGED
 from inventory.probes.sudoers import SUDOERS
@@ -98,6 +114,22 @@ def test_accounts(shell, host):
     assert found["account"]["name"] == "li"
     assert found["group"]["members"] == ["li"]
     assert found["ssh_server"]["match"] == [{"when": "User li", "settings": {"forcecommand": "/bin/x --token [redacted]"}}]
+
+
+CASES = Path(__file__).parents[2] / "cases" / "probes"
+MODULES = (accounts, containers, firewall, mail, packages, packagetrees, security, storage, system, usage, usagehistory)
+TEXTS = [path for module in MODULES for path in sorted((CASES / module.PROBE.name).glob("*.txt"))]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_the_visit_redacts_besides_spoils_nothing(path):
+    """Every section passes the collector's own expressions, too: what the probes print must survive them."""
+    probe = next(module.PROBE for module in MODULES if module.PROBE.name == path.parent.name)
+    expressions = [word for expression in REDACT for word in ("-e", expression)]
+    text = path.read_bytes()
+    again = subprocess.run(["sed", "-E", *expressions], input=text, capture_output=True, check=True).stdout
+    left, right = (probe.parse(Section(probe.name, each.decode("utf-8", "surrogateescape"))) for each in (text, again))
+    assert left == right
 
 
 IDENT = "7f182da058fa7ed5e00cbd08337c093b6e864ff27aeb71db855d655a2c52a046"
