@@ -50,6 +50,7 @@ function keep(p, v) {
   if (p ~ /^(config|inspect)\tConfig\t(ExposedPorts\t|Labels\t(com\.docker|io\.podman)\.compose\.(project|service|project\.working_dir|project\.config_files)$)/) return v
   if (p ~ /^(config|inspect)\tNetworkSettings\t(Ports\t|Networks\t[^\t]*\t(IPAddress|GlobalIPv6Address)$)/) return v
   if (p ~ /^(config\tMountPoints|inspect\tMounts)\t[^\t]*\t(Source|Destination|RW|Type|Name)$/) return v
+  if (p ~ /^config\tVolumes\t[^\t]*$/) return v
   if (p ~ /^(host|inspect\tHostConfig)\t(NetworkMode|Privileged|Memory|NanoCpus|RestartPolicy\tName|PortBindings\t.*)$/) return v
   if (p ~ /^storage\t[0-9]+\t(id|image|metadata|created|names\t0)$/) return v
   if (p ~ /^oci\t(hostname|mounts\t[0-9]+\t(destination|source|type))$/) return v
@@ -75,12 +76,14 @@ docker_files() {
   test -r "$root/containers" && test -x "$root/containers" || return 1
   engine docker "$root"; n=0
   for d in "$root"/containers/*; do
-    test -f "$d/config.v2.json" || continue
+    c=$d/config.v2.json
+    if test ! -f "$c"; then c=$d/config.json; fi
+    test -f "$c" || continue
     n=$((n + 1)); if test $n -gt 300; then mark unknown "containers only 300 of $root"; break; fi
     mark docker "$d"
-    members config "$d/config.v2.json"
+    members config "$c"
     if test -f "$d/hostconfig.json"; then members host "$d/hostconfig.json"; fi
-    p=`awk '{ if (match($0, /"Pid": *[0-9]+/)) { s = substr($0, RSTART, RLENGTH); sub(/.*: */, "", s); print s; exit } }' "$d/config.v2.json"`
+    p=`awk '{ if (match($0, /"Pid": *[0-9]+/)) { s = substr($0, RSTART, RLENGTH); sub(/.*: */, "", s); print s; exit } }' "$c"`
     if test -n "$p" && test "$p" != 0 && test -d /proc/$p; then echo '|alive'; fi
   done
 }

@@ -75,7 +75,8 @@ digest() {
   n=`printf '%s\n' "$2" | grep -c .`
   test "$n" != 0 || return 0
   if ! have "$1"; then mark unknown "changed_configuration $1 missing"; return 0; fi
-  wrong=`cd / && printf '%s\n' "$2" | limit 10 "$1" -c - 2>/dev/null | awk '!/: OK$/'; echo x`
+  wrong=`cd / && { printf '%s\n' "$2" | limit 10 "$1" -c - 2>/dev/null; echo "ended $?"; } | awk '!/: OK$/'; echo x`
+  case $wrong in *'ended 124'*|*'ended 137'*) mark unknown "changed_configuration $3's files were not all summed in time"; return 0 ;; esac
   mark check "$3 $n"
   printf '%s\n' "${wrong%x}" | awk 'NR <= 500' | while IFS= read -r w; do
     p=${w%: FAILED*}
@@ -100,10 +101,14 @@ if test -n "$base" && have rpm; then
   elif test "$s" != 0 || test -z "${r% *}"; then mark unknown "packages rpm as nobody told nothing, status $s"
   else
     echo '@ rpm'; printf '%s\n' "${r% *}" | awk 'NF' | most 20000 packages
-    f=`unprivileged 10 rpm --dbpath $base -qa --nodigest --nosignature --qf '[%{FILEFLAGS:fflags} %{FILEMD5S}  %{FILENAMES}\n]' 2>/dev/null |
-      awk '$1 ~ /^[a-z]*c/ && $3 ~ /^\/etc\// && $1 !~ /g/ && ($2 ~ /^[0-9a-f]*$/) && n++ < 4000 { sub(/^[^ ]* /, ""); print }'`
-    digest md5sum "`printf '%s\n' "$f" | awk 'length($1) == 32'`" rpm
-    digest sha256sum "`printf '%s\n' "$f" | awk 'length($1) == 64'`" rpm
+    f=`{ unprivileged 10 rpm --dbpath $base -qa --nodigest --nosignature --qf '[%{FILEFLAGS:fflags} %{FILEMD5S}  %{FILENAMES}\n]' 2>/dev/null; echo "ended $?"; } |
+      awk '$1 == "ended" { if ($2 != 0) print "ended" } $1 ~ /^[a-z]*c/ && $3 ~ /^\/etc\// && $1 !~ /g/ && ($2 ~ /^[0-9a-f]*$/) && n++ < 4000 { sub(/^[^ ]* /, ""); print }'`
+    case $f in
+      *ended) mark unknown "changed_configuration rpm did not list its files in time" ;;
+      *)
+        digest md5sum "`printf '%s\n' "$f" | awk 'length($1) == 32'`" rpm
+        digest sha256sum "`printf '%s\n' "$f" | awk 'length($1) == 64'`" rpm ;;
+    esac
   fi
 elif test -n "$base"; then mark unknown 'packages an rpm database without rpm'; fi
 for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources /etc/yum.repos.d/*.repo \
@@ -172,8 +177,12 @@ def _check(block: Block) -> Iterator[Observation]:
     counts = dict.fromkeys(("changed", "missing", "unreadable"), 0)
     for offset, line in enumerate(block.lines, start=block.line + 1):
         state, _, path = line.partition(" ")
-        if state in counts and path:
-            counts[state] += 1
+        if state not in counts or not path:
+            continue
+        counts[state] += 1
+        if state == "unreadable":
+            yield Observation("unknown", {"what": "changed_configuration", "why": f"{path} unreadable"}, offset)
+        else:
             yield Observation("config_changed", {"manager": manager, "path": path, "state": state}, offset)
     yield Observation("config_check", {"manager": manager, "checked": number(checked), **counts}, block.line)
 

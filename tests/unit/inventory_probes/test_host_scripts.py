@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -108,6 +109,20 @@ def test_a_container_does_not_list_itself(host):
     host.put({"proc/1/cgroup": own, "proc/2/cgroup": f"12:cpu:/docker/{IDENT}/docker/{OTHER}\n", "proc/self/cgroup": own})
     script = containers.RUNNING.replace("/proc/", f"{host.root}/proc/") + "\ncontainers"
     assert [line.rpartition(" ")[2] for line in host.output("sh", script).splitlines()] == [OTHER]
+
+
+def test_docker_before_1_10(host):
+    """config.json instead of config.v2.json, volumes as a map; as docker 1.7 of CentOS 6 documents them."""
+    config = {
+        "ID": IDENT,
+        "Name": "/old",
+        "State": {"Running": True, "Pid": 0, "StartedAt": "2016-01-01T00:00:00Z"},
+        "Volumes": {"/d": "/srv/d"},
+    }
+    host.put({f"var/lib/docker/containers/{IDENT}/config.json": json.dumps({**config, "Config": {"Image": "web:1", "Env": None}})})
+    found = [item.data for item in host.observed(containers.PROBE, host.output("sh", containers.SCRIPT)) if item.kind == "container"]
+    assert [(row["name"], row["image"], row["state"]) for row in found] == [("old", "web:1", "stopped")]
+    assert found[0]["mounts"] == [{"source": "/srv/d", "destination": "/d", "type": "bind", "writable": True}]
 
 
 OLD_SADF = """\
