@@ -28,7 +28,7 @@ if test -r /etc/passwd; then
   echo '@ passwd'; awk -F: 'NF >= 7 && NR <= 5000 { split($5, g, ","); print "|" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" g[1] }' /etc/passwd
 else mark unknown 'accounts /etc/passwd unreadable'; fi
 if test -r /etc/group; then echo '@ group'; awk -F: 'NF >= 4 && NR <= 5000 { print "|" $1 "\t" $3 "\t" $4 }' /etc/group; fi
-if test -r /etc/login.defs; then mark uid-min "`awk '$1 == "UID_MIN" { print $2; exit }' /etc/login.defs`"; fi
+if test -r /etc/login.defs; then awk '$1 == "UID_MIN" { print "@ uid-min " $2; exit }' /etc/login.defs; fi
 s=`awk '$1 == "passwd:" { for (i = 2; i <= NF; i++) if ($i !~ /^(files|compat|systemd|db|altfiles|sss|\[.*)$/) print $i; exit }' /etc/nsswitch.conf 2>/dev/null`
 if test -z "$s" && test -d /etc/sssd && grep -q '^[^#]*id_provider' /etc/sssd/sssd.conf 2>/dev/null; then s=sssd; fi
 if test -n "$s"; then mark unknown "directory_accounts /etc/nsswitch.conf names $s, which was not asked"; fi

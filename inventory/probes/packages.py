@@ -87,8 +87,9 @@ digest() {
   done
 }
 if test -r $status; then
-  digest md5sum "`awk '/^Package: / { ok = 0 } /^Status: / { ok = / installed$/ } /^[^ ]/ { on = /^Conffiles:/ }
-    on && ok && /^ \// && NF == 2 && length($2) == 32 && n++ < 4000 { print $2 "  " $1 }' $status`" dpkg
+  l=`awk '/^Package: / { ok = 0 } /^Status: / { ok = / installed$/ } /^[^ ]/ { on = /^Conffiles:/ }
+    on && ok && /^ \// && NF == 2 && length($2) == 32 && n++ < 4000 { print $2 "  " $1 }' $status`
+  digest md5sum "$l" dpkg
 fi
 base=
 for d in /var/lib/rpm /usr/lib/sysimage/rpm /usr/share/rpm; do
@@ -106,8 +107,10 @@ if test -n "$base" && have rpm; then
     case $f in
       *ended) mark unknown "changed_configuration rpm did not list its files in time" ;;
       *)
-        digest md5sum "`printf '%s\n' "$f" | awk 'length($1) == 32'`" rpm
-        digest sha256sum "`printf '%s\n' "$f" | awk 'length($1) == 64'`" rpm ;;
+        l=`printf '%s\n' "$f" | awk 'length($1) == 32'`
+        digest md5sum "$l" rpm
+        l=`printf '%s\n' "$f" | awk 'length($1) == 64'`
+        digest sha256sum "$l" rpm ;;
     esac
   fi
 elif test -n "$base"; then mark unknown 'packages an rpm database without rpm'; fi
