@@ -22,14 +22,17 @@ if test ! -r $i; then mark unknown "package_trees $i unreadable"; exit 0; fi
 begun=`date +%s`
 roots=`{ grep -hE '  (usr/share|usr/lib|usr/lib/cgi-bin|var/lib|var/www|srv|opt)/[^/]+/((htdocs|html|www|web|public|public_html)/)?index\.php$' \
     $i/*.md5sums 2>/dev/null | awk '{ sub(/^[0-9a-f]+  /, "/"); sub(/\/index\.php$/, ""); print }'
-  docroots; } | sort -u | awk '{ for (r in root) if (index($0 "/", root[r] "/") == 1) next; root[++n] = $0; print }' | awk 'NR <= 400'`
+  docroots; } | sort -u | awk 'NR <= 5000 { d = $0; while (match(d, /\/[^\/]*$/) && RSTART > 1) { d = substr(d, 1, RSTART - 1); if (d in root) next } root[$0] = 1; print }'`
 if test -z "$roots"; then exit 0; fi
 # the roots travel in front of the lists, on one stream: -v would read backslashes in a name as escapes
 owned() { { printf '%s\n' "$roots"; echo; find $i -name '*.list' -type f -exec awk '{ print FILENAME "\t" $0 }' {} +; } 2>/dev/null | awk -F '\t' '
-  !rest { if ($0 == "") rest = 1; else if (substr($0, 1, 1) == "/") root[++n] = $0; next }
+  !rest { if ($0 == "") rest = 1; else if (substr($0, 1, 1) == "/") { root[++n] = $0; number[$0] = n } next }
   $2 ~ /^\/(usr|var|srv|opt|home|www|data)\/./ {
-    for (k = 1; k <= n; k++) if (index($2, root[k] "/") == 1) {
-      p = $1; sub(/^.*\//, "", p); sub(/(:[^:]*)?\.list$/, "", p); count[k]++
+    d = $2
+    while (match(d, /\/[^\/]*$/) && RSTART > 1) {
+      d = substr(d, 1, RSTART - 1)
+      if (!(d in number)) continue
+      k = number[d]; p = $1; sub(/^.*\//, "", p); sub(/(:[^:]*)?\.list$/, "", p); count[k]++
       if (!((k, p) in seen)) { seen[k, p] = 1; names[k] = names[k] " " p }
       break
     } }
