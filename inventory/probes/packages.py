@@ -1,8 +1,7 @@
 """Which packages a host has, from where it gets them, and which of their configuration files were changed since.
 
 In: the databases of dpkg, apk and pacman as files, rpm by a query; the lists of repositories.  Out: `package`, `package_database`,
-`repository`, `config_changed`, `config_check`.  rpm is never asked as root: a query by root creates `__db.00*`, lost indexes and sqlite's `-shm`
-in the database's folder, and may leave a lock there; as nobody it cannot write, and opens a private environment in memory.
+`repository`, `config_changed`, `config_check`.
 """
 
 from __future__ import annotations
@@ -14,24 +13,11 @@ from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
 from inventory.probes.fragments import MASK, SHOW, number
-
-UNPRIVILEGED = r"""
-unprivileged() {
-  s=$1; shift
-  if test "`id -u`" != 0; then limit "$s" "$@"
-  elif chroot --userspec=65534:65534 --groups=65534 / true 2>/dev/null; then
-    limit "$s" chroot --userspec=65534:65534 --groups=65534 / env HOME=/nonexistent "$@"
-  elif setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null; then
-    limit "$s" setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$@"
-  else return 97; fi
-}
-"""
-"""`unprivileged SECONDS COMMAND…` runs a command as nobody.  `chroot` and `setpriv` ask no PAM, so that no log of a login and no
-session comes of it, as it would with su; where neither can do it the status is 97.  Needs `limit` of SHOW."""
+from inventory.probes.rpmquery import RPM
 
 SCRIPT = (
     SHOW
-    + UNPRIVILEGED
+    + RPM
     + "MASK='"
     + MASK
     + r"""'
@@ -91,18 +77,15 @@ if test -r $status; then
     on && ok && /^ \// && NF == 2 && length($2) == 32 && n++ < 4000 { print $2 "  " $1 }' $status`
   digest md5sum "$l" dpkg
 fi
-base=
-for d in /var/lib/rpm /usr/lib/sysimage/rpm /usr/share/rpm; do
-  for f in Packages rpmdb.sqlite Packages.db; do if test -s $d/$f; then base=$d; fi; done
-done
+base=`rpm_base`
 if test -n "$base" && have rpm; then
-  r=`unprivileged 15 rpm --dbpath $base -qa --nodigest --nosignature --qf '%{NAME}\t%{EPOCH}:%{VERSION}-%{RELEASE}\t%{ARCH}\n' 2>/dev/null; echo " $?"`
+  r=`rpm_query 15 $base '%{NAME}\t%{EPOCH}:%{VERSION}-%{RELEASE}\t%{ARCH}\n'; echo " $?"`
   s=${r##* }
   if test "$s" = 97; then mark unknown 'packages no tool to ask rpm as nobody (chroot --userspec, setpriv); as root rpm would write'
   elif test "$s" != 0 || test -z "${r% *}"; then mark unknown "packages rpm as nobody told nothing, status $s"
   else
     echo '@ rpm'; printf '%s\n' "${r% *}" | awk 'NF' | most 20000 packages
-    f=`{ unprivileged 10 rpm --dbpath $base -qa --nodigest --nosignature --qf '[%{FILEFLAGS:fflags} %{FILEMD5S}  %{FILENAMES}\n]' 2>/dev/null; echo "ended $?"; } |
+    f=`{ rpm_query 10 $base '[%{FILEFLAGS:fflags} %{FILEMD5S}  %{FILENAMES}\n]'; echo "ended $?"; } |
       awk '$1 == "ended" { if ($2 != 0) print "ended" } $1 ~ /^[a-z]*c/ && $3 ~ /^\/etc\// && $1 !~ /g/ && ($2 ~ /^[0-9a-f]*$/) && n++ < 4000 { sub(/^[^ ]* /, ""); print }'`
     case $f in
       *ended) mark unknown "changed_configuration rpm did not list its files in time" ;;

@@ -26,7 +26,7 @@ from inventory.probes import (
 )
 from inventory.probes.base import Section
 from inventory.probes.fragments import MASK, SHOW
-from inventory.probes.packages import UNPRIVILEGED
+from inventory.probes.rpmquery import RPM
 from inventory.probes.sudoers import SUDOERS
 
 SHELLS = [path for path in map(shutil.which, ("dash", "bash", "ksh", "mksh")) if path]
@@ -40,7 +40,7 @@ def silent(text: str) -> bool:
 def test_nothing_shared_holds_a_single_quote():
     """MASK and the JSON reader stand in single quotes; the rest must not break out of a word of theirs."""
     assert "'" not in containers.JSON_PATHS
-    for text in (SHOW + UNPRIVILEGED, SUDOERS):
+    for text in (SHOW + RPM, SUDOERS):
         assert text.count("'") % 2 == 0
     assert MASK in mail.SCRIPT
 

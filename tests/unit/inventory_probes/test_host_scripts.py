@@ -212,7 +212,9 @@ def test_packaged_tree(shell, host):
     host.put({"var/lib/dpkg/info/x.md5sums": sums, "var/lib/dpkg/info/x.list": f"/.\n/{site}\n{listed}"})
     (host.root / "usr/share/x y/gone.php").unlink()
     host.put({"usr/share/x y/a.php": "changed", "usr/share/x y/shell\n@ tree forged.php": ""})
-    script = packagetrees.SCRIPT.replace("docroots; }", f"printf '%s\\n' '/{site}'; }}").replace(r"^\/(usr|var", r"^\/(tmp|usr|var")
+    script = packagetrees.SCRIPT.replace("docroots; echo; lists", f"printf '%s\\n' '/{site}'; echo; lists").replace(
+        r"opt|home|www", r"opt|tmp|www"
+    )
     found = [item.data for item in host.observed(packagetrees.PROBE, host.output(shell, script))]
     assert [(row["root"], row["packages"], row["files"], row["changed"], row["missing"]) for row in found] == [(f"/{site}", ["x"], 5, 1, 1)]
     assert found[0]["changed_paths"] == [f"/{site}/a.php"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inventory import changes
 from inventory.probes import (
     accesslog,
     accounts,
@@ -51,6 +53,17 @@ def test_every_probe_has_cases_and_every_expectation_a_capture() -> None:
     assert all(SAMPLES.values())
     stray = [path.name for name in PROBES for path in (CASES / name).glob("*.json") if not path.with_suffix(".txt").exists()]
     assert not stray
+
+
+@pytest.mark.parametrize("module", HOST, ids=lambda module: module.PROBE.name)
+def test_comparison_knows_every_kind_and_its_key(module: ModuleType) -> None:
+    """changes.yml names each kind of the host's probes, and the fields that tell one from another exist."""
+    rules = changes.rules().kinds
+    for text in SAMPLES[module.PROBE.name]:
+        for item in module.PROBE.parse(Section(module.PROBE.name, text)):
+            if item.kind != "unknown":
+                fields = [path.partition(".")[0] for path in rules[item.kind].key + rules[item.kind].volatile]
+                assert set(fields) <= item.data.keys(), item.kind
 
 
 def sane(probe: Probe, text: str) -> None:
