@@ -31,8 +31,10 @@ else
   if have nft; then
     if present nf_tables; then
       r=`limit 8 nft -s -t list ruleset 2>/dev/null || limit 8 nft list ruleset 2>/dev/null || echo failed`
-      if test "$r" = failed; then mark unknown 'nftables nft list ruleset failed'
-      else asked=1; echo '@ nft'; printf '%s\n' "$r" | awk 'NF' | most nftables; fi
+      case $r in
+        *failed) mark unknown 'nftables nft list ruleset failed' ;;
+        *) asked=1; echo '@ nft'; printf '%s\n' "$r" | awk 'NF' | most nftables ;;
+      esac
     else echo '@ nft'; asked=1; fi
   fi
   for v in '' 6; do
@@ -48,8 +50,10 @@ else
     fi
     if test -n "$s"; then
       r=`limit 8 $s 2>/dev/null || echo failed`
-      if test "$r" = failed; then mark unknown "ip${v}tables $s failed"
-      else echo "@ ip${v}tables"; printf '%s\n' "$r" | grep -v '^#' | most ip${v}tables; fi
+      case $r in
+        *failed) mark unknown "ip${v}tables $s failed" ;;
+        *) echo "@ ip${v}tables"; printf '%s\n' "$r" | grep -v '^#' | most ip${v}tables ;;
+      esac
     elif have ip${v}tables; then echo "@ ip${v}tables"; fi
   done
   if test -z "$asked" && ! have iptables && ! grep -q . /proc/net/ip_tables_names 2>/dev/null; then

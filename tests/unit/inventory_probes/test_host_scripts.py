@@ -66,9 +66,9 @@ def test_three_thousand_packages_are_parsed_in_20_ms():
 
 
 def _seconds(call):
-    started = time.perf_counter()
+    started = time.process_time()
     call()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 IDENT = "7f182da058fa7ed5e00cbd08337c093b6e864ff27aeb71db855d655a2c52a046"
