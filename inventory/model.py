@@ -188,9 +188,7 @@ class Workload(Base):
     owner_reason: Mapped[str] = mapped_column(Text, default="")
     status: Mapped[str] = mapped_column(String(32))  # both | undeclared | missing
     names: Mapped[list[Any]] = mapped_column(default=list)
-    declared: Mapped[dict[str, Any]] = mapped_column(
-        default=dict
-    )  # facts that its sheet tells, whether there is one, and how it answers over HTTP
+    declared: Mapped[dict[str, Any]] = mapped_column(default=dict)  # facts from elsewhere than its host: its sheet, the HTTP view
     identified_at: Mapped[datetime]
     host: Mapped[Host | None] = relationship()
     site: Mapped[Site | None] = relationship(lazy="selectin")

@@ -28,13 +28,12 @@ if test -r /etc/passwd; then
   echo '@ passwd'; awk -F: 'NF >= 7 && NR <= 5000 { split($5, g, ","); print "|" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" g[1] }' /etc/passwd
 else mark unknown 'accounts /etc/passwd unreadable'; fi
 if test -r /etc/group; then echo '@ group'; awk -F: 'NF >= 4 && NR <= 5000 { print "|" $1 "\t" $3 "\t" $4 }' /etc/group; fi
-if test -r /etc/login.defs; then mark uid-min "`awk '$1 == "UID_MIN" { print $2; exit }' /etc/login.defs`"; fi
+if test -r /etc/login.defs; then awk '$1 == "UID_MIN" { print "@ uid-min " $2; exit }' /etc/login.defs; fi
 s=`awk '$1 == "passwd:" { for (i = 2; i <= NF; i++) if ($i !~ /^(files|compat|systemd|db|altfiles|sss|\[.*)$/) print $i; exit }' /etc/nsswitch.conf 2>/dev/null`
 if test -z "$s" && test -d /etc/sssd && grep -q '^[^#]*id_provider' /etc/sssd/sssd.conf 2>/dev/null; then s=sssd; fi
 if test -n "$s"; then mark unknown "directory_accounts /etc/nsswitch.conf names $s, which was not asked"; fi
 if have lastlog; then echo '@ lastlog'; limit 5 lastlog 2>/dev/null | awk 'NR <= 5000 { print "|" $0 }'
-elif have last; then :
-else mark unknown 'last_logins lastlog and last missing'; fi
+elif ! have last || ! last -F -w -n 1 >/dev/null 2>&1; then mark unknown 'last_logins neither lastlog nor a last that tells whole dates'; fi
 if have last && last -F -w -n 1 >/dev/null 2>&1; then
   echo '@ last'; limit 5 last -F -w -n 2000 2>/dev/null | awk 'NF > 5 && $1 != "reboot" && $1 != "runlevel" && $1 != "wtmp" && !seen[$1]++ { print "|" $0 }'
 fi

@@ -91,7 +91,7 @@ _LABELS = {"project": "project", "service": "service", "project.working_dir": "p
 
 
 def of_docker(found: list[Member], facts: Facts) -> Data:
-    """config.v2.json (paths begin with `config`) with hostconfig.json (`host`), or one of `docker inspect` (`inspect`)."""
+    """config.v2.json, or config.json of docker before 1.10 (paths begin with `config`) with hostconfig.json (`host`), or one of `docker inspect` (`inspect`)."""
     data = _empty("docker", "root", "")
     state: dict[str, str] = {}
     mounts: dict[str, dict[str, str]] = {}
@@ -126,6 +126,8 @@ def of_docker(found: list[Member], facts: Facts) -> Data:
                 ports.setdefault((where, port, index), {})[name] = value
             case ["MountPoints" | "Mounts", index, name]:
                 mounts.setdefault(index, {})[name] = value
+            case ["Volumes", index]:  # docker before 1.10, config.json
+                mounts.setdefault(index, {"Source": value, "Destination": index, "Type": "bind"})
             case ["NetworkMode"]:
                 data["networks"].setdefault(value.partition(":")[0] if value.startswith("container:") else value, "")
             case ["RestartPolicy", "Name"]:

@@ -16,11 +16,11 @@ from inventory.probes.jsonpaths import JSON_PATHS, members
 
 RUNNING = r"""
 containers() {
-  grep -E 'docker|libpod|lxc|machine|crio|cri-containerd|nerdctl|kubepods' /proc/[0-9]*/cgroup 2>/dev/null | awk -v own="`cat /proc/self/cgroup 2>/dev/null`" '
+  grep -E 'docker|libpod|lxc|machine|crio|cri-containerd|nerdctl|kubepods' /proc/[0-9]*/cgroup 2>/dev/null | OWN=`cat /proc/self/cgroup 2>/dev/null` awk '
     {
-      split($0, part, ":"); pid = part[1]; sub(/^\/proc\//, "", pid); sub(/\/cgroup$/, "", pid)
+      split($0, part, ":"); pid = part[1]; sub(/^.*\/proc\//, "", pid); sub(/\/cgroup$/, "", pid)
       line = $0; sub(/^[^:]*:[^:]*:[^:]*:/, "", line)
-      if (line ~ /conmon|lxc.monitor|\/(supervisor|init\.scope)$/ || (line != "/" && index(own, ":" line "\n"))) next
+      if (line ~ /conmon|lxc.monitor|\/(supervisor|init\.scope)$/ || (line != "/" && index(ENVIRON["OWN"] "\n", ":" line "\n"))) next
       n = split(line, step, "/")
       for (i = 1; i <= n; i++) {
         s = step[i]; sub(/\.scope$/, "", s)
@@ -28,7 +28,7 @@ containers() {
         else if (i > 1 && step[i - 1] ~ /^lxc(\.payload)?$/) { }
         else if (s ~ /^systemd-nspawn@.*\.service$/) { s = substr(s, 16); sub(/\.service$/, "", s) }
         else if (s ~ /^machine-/) { s = substr(s, 9) }
-        else { sub(/^(docker|libpod|crio|cri-containerd|nerdctl)-/, "", s); if (length(s) != 64 || s ~ /[^0-9a-f]/) continue }
+        else { sub(/^(docker|libpod|crio|cri-containerd|nerdctl)-/, "", s); if (length(s) != 64 || s ~ /[^0-9a-f]/ || index(ENVIRON["OWN"], s)) continue }
         if (!(s in first) || pid + 0 < first[s] + 0) first[s] = pid
       }
     }
@@ -43,13 +43,14 @@ own processes are not listed."""
 _KEEP = r"""
 function keep(p, v) {
   sub(/^inspect\t[0-9]+\t/, "inspect\t", p)
-  if (p ~ /\t(E|e)nv\t[0-9]+$/) { sub(/=.*/, "", v); return v }
+  if (p ~ /^((config|inspect)\tConfig\tEnv|oci\tprocess\tenv)\t[0-9]+$/) { sub(/=.*/, "", v); return v ~ /^[A-Za-z_][A-Za-z0-9_.-]*$/ ? v : "" }
   if (p ~ /^(config|inspect)\t(ID|Id|Name|Path|Created|Driver)$/) return v
   if (p ~ /^(config|inspect)\tState\t(Running|Paused|Restarting|Dead|Pid|ExitCode|StartedAt|FinishedAt|Status)$/) return v
   if (p ~ /^(config|inspect)\tConfig\t(Image|Hostname|User)$/) return v
   if (p ~ /^(config|inspect)\tConfig\t(ExposedPorts\t|Labels\t(com\.docker|io\.podman)\.compose\.(project|service|project\.working_dir|project\.config_files)$)/) return v
   if (p ~ /^(config|inspect)\tNetworkSettings\t(Ports\t|Networks\t[^\t]*\t(IPAddress|GlobalIPv6Address)$)/) return v
   if (p ~ /^(config\tMountPoints|inspect\tMounts)\t[^\t]*\t(Source|Destination|RW|Type|Name)$/) return v
+  if (p ~ /^config\tVolumes\t[^\t]*$/) return v
   if (p ~ /^(host|inspect\tHostConfig)\t(NetworkMode|Privileged|Memory|NanoCpus|RestartPolicy\tName|PortBindings\t.*)$/) return v
   if (p ~ /^storage\t[0-9]+\t(id|image|metadata|created|names\t0)$/) return v
   if (p ~ /^oci\t(hostname|mounts\t[0-9]+\t(destination|source|type))$/) return v
@@ -75,12 +76,14 @@ docker_files() {
   test -r "$root/containers" && test -x "$root/containers" || return 1
   engine docker "$root"; n=0
   for d in "$root"/containers/*; do
-    test -f "$d/config.v2.json" || continue
+    c=$d/config.v2.json
+    if test ! -f "$c"; then c=$d/config.json; fi
+    test -f "$c" || continue
     n=$((n + 1)); if test $n -gt 300; then mark unknown "containers only 300 of $root"; break; fi
     mark docker "$d"
-    members config "$d/config.v2.json"
+    members config "$c"
     if test -f "$d/hostconfig.json"; then members host "$d/hostconfig.json"; fi
-    p=`awk '{ if (match($0, /"Pid": *[0-9]+/)) { s = substr($0, RSTART, RLENGTH); sub(/.*: */, "", s); print s; exit } }' "$d/config.v2.json"`
+    p=`awk '{ if (match($0, /"Pid": *[0-9]+/)) { s = substr($0, RSTART, RLENGTH); sub(/.*: */, "", s); print s; exit } }' "$c"`
     if test -n "$p" && test "$p" != 0 && test -d /proc/$p; then echo '|alive'; fi
   done
 }

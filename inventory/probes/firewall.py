@@ -31,8 +31,10 @@ else
   if have nft; then
     if present nf_tables; then
       r=`limit 8 nft -s -t list ruleset 2>/dev/null || limit 8 nft list ruleset 2>/dev/null || echo failed`
-      if test "$r" = failed; then mark unknown 'nftables nft list ruleset failed'
-      else asked=1; echo '@ nft'; printf '%s\n' "$r" | awk 'NF' | most nftables; fi
+      case $r in
+        *failed) mark unknown 'nftables nft list ruleset failed' ;;
+        *) asked=1; echo '@ nft'; printf '%s\n' "$r" | awk 'NF' | most nftables ;;
+      esac
     else echo '@ nft'; asked=1; fi
   fi
   for v in '' 6; do
@@ -48,8 +50,10 @@ else
     fi
     if test -n "$s"; then
       r=`limit 8 $s 2>/dev/null || echo failed`
-      if test "$r" = failed; then mark unknown "ip${v}tables $s failed"
-      else echo "@ ip${v}tables"; printf '%s\n' "$r" | grep -v '^#' | most ip${v}tables; fi
+      case $r in
+        *failed) mark unknown "ip${v}tables $s failed" ;;
+        *) echo "@ ip${v}tables"; printf '%s\n' "$r" | grep -v '^#' | most ip${v}tables ;;
+      esac
     elif have ip${v}tables; then echo "@ ip${v}tables"; fi
   done
   if test -z "$asked" && ! have iptables && ! grep -q . /proc/net/ip_tables_names 2>/dev/null; then
@@ -301,6 +305,7 @@ def _ufw(once: dict[str, list[Block]]) -> list[Observation]:
                 "protocol": None if words[1] == "any" else words[1],
                 "ports": None if words[2] == "any" else words[2],
                 "source": None if words[5] in anywhere else words[5],
+                "interface": words[6].partition("_")[2] or None if len(words) > 6 else None,
             }
             family = "ip6" if "user6" in block.value else "ip"
             found.append(Observation("firewall_rule", _rule("ufw", family, "user", action, line, **more), offset))
@@ -320,20 +325,47 @@ def _firewalld(once: dict[str, list[Block]]) -> list[Observation]:
     policies = {"default zone": default} if default else {}
     for block in zones:
         zone = block.value.rpartition("/")[2].removesuffix(".xml")
-        sources = [match.group(1) for line in block.lines if (match := re.search(r'<source [^>]{0,200}?address="([^"]{1,80})"', line))]
+        sources = [match.group(1) for line in block.lines if (match := re.search(r'^  <source [^>]{0,200}?address="([^"]{1,80})"', line))]
+        rich: dict[str, str | None] | None = None
         for offset, line in enumerate(block.lines, start=block.line + 1):
-            if (target := re.search(r'<zone [^>]{0,200}?target="([^"]{1,40})"', line)) is not None:
-                policies[f"zone {zone}"] = target.group(1)
-            values = dict(re.findall(r'\b(name|port|protocol)="([^"]{1,80})"', line[:500]))
-            if re.match(r"\s*<(service|port)\s", line):
+            text = line.strip()
+            values: dict[str, str] = dict(re.findall(r'\b(name|port|protocol|address|target)="([^"]{1,80})"', text[:500]))
+            tag = re.match(r"</?(\w{1,20})", text)
+            word = tag.group(1) if tag else ""
+            if word == "zone" and "target" in values:
+                policies[f"zone {zone}"] = values["target"]
+            elif word == "rule":
+                if rich is not None and text.startswith("</") and rich.get("action"):
+                    action = str(rich.pop("action"))
+                    found.append(
+                        Observation("firewall_rule", _rule("firewalld", "inet", zone, action, _rich(action, rich), **rich), offset)
+                    )
+                rich = (
+                    None
+                    if text.startswith("</") or text.endswith("/>")
+                    else {"action": None, "source": None, "ports": None, "protocol": None}
+                )
+            elif rich is not None:
+                if word == "source":
+                    rich["source"] = values.get("address")
+                elif word in {"service", "port"}:
+                    rich |= {"ports": values.get("port") or values.get("name"), "protocol": values.get("protocol")}
+                elif word in {"accept", "reject", "drop"}:
+                    rich["action"] = word
+            elif word in {"service", "port"} and not text.startswith("</"):
                 more = {
                     "protocol": values.get("protocol"),
                     "ports": values.get("port") or values.get("name"),
                     "source": ",".join(sources) or None,
                 }
-                found.append(Observation("firewall_rule", _rule("firewalld", "inet", zone, "accept", line.strip(), **more), offset))
+                found.append(Observation("firewall_rule", _rule("firewalld", "inet", zone, "accept", text, **more), offset))
     active = True if once.get("firewalld-runs") else None
     return [_firewall("firewalld", active, policies, len(found), (settings or zones)[0].line), *found[:_MOST]]
+
+
+def _rich(action: str, rule: dict[str, str | None]) -> str:
+    """A rich rule stands on several lines: in one, as `firewall-cmd` would print it, more or less."""
+    return " ".join([f"{name}={value}" for name, value in sorted(rule.items()) if value] + [action])
 
 
 def _wrappers(files: list[Block]) -> list[Observation]:

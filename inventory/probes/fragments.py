@@ -80,7 +80,7 @@ function mask_word(w,  l, at, a, b, start) {
     if (at && a && a < at && (!b || at < b)) w = substr(w, 1, start + 2 + a) "[redacted]" substr(w, start + 2 + at)
     return mask_query(w)
   }
-  if (l ~ /^[^=:\/]*(pass|pwd|secret|token|credential|passphrase|api_?-?key)[^=:\/]*[=:]./) {
+  if (l ~ /^[^=:\/]*(pass|pwd|secret|token|credential|passphrase|api_?-?key)[^=:\/]*[=:]./ || l ~ /^([^=:\/]*[^a-z=:\/])?pw[=:]./) {
     match(w, /[=:]/)
     quote = substr(w, RSTART + 1, 1)
     if ((quote == "\"" || quote == "\047") && !closed(substr(w, RSTART + 2), quote)) open_quote = quote

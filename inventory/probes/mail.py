@@ -45,10 +45,14 @@ spool() {
     test -d "$d" || continue
     if test ! -r "$d" || test ! -x "$d"; then mark unknown "mail_queue $d unreadable"; return 0; fi
   done
-  for d in "$@"; do if test -d "$d"; then mark queue "$mta `find "$@" -xdev -type f -name "$pattern" 2>/dev/null | awk 'NR <= 200000 { n++ } END { print n + 0 }'` `
-    find "$@" -xdev -type f -name "$pattern" -mtime +7 2>/dev/null | awk 'NR <= 200000 { n++ } END { print n + 0 }'`"; return 0; fi; done
+  for d in "$@"; do if test -d "$d"; then
+    n=`find "$@" -xdev -type f -name "$pattern" 2>/dev/null | awk 'NR <= 200000 { n++ } END { print n + 0 }'`
+    o=`find "$@" -xdev -type f -name "$pattern" -mtime +7 2>/dev/null | awk 'NR <= 200000 { n++ } END { print n + 0 }'`
+    mark queue "$mta $n $o"; return 0
+  fi; done
 }
-mark running "`cat /proc/[0-9]*/stat 2>/dev/null | awk -F '[()]' '$2 ~ /^(master|exim4?|sendmail(-mta|-msp)?|smtpd|nullmailer-send|qmail-send)$/ && !s[$2]++ { printf "%s ", $2 }'`"
+r=`cat /proc/[0-9]*/stat 2>/dev/null | awk -F '[()]' '$2 ~ /^(master|exim4?|sendmail(-mta|-msp)?|smtpd|nullmailer-send|qmail-send)$/ && !s[$2]++ { printf "%s ", $2 }'`
+mark running "$r"
 s=
 for f in /usr/sbin/sendmail /usr/lib/sendmail; do
   if test -e $f || test -L $f; then

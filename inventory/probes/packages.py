@@ -1,8 +1,7 @@
 """Which packages a host has, from where it gets them, and which of their configuration files were changed since.
 
 In: the databases of dpkg, apk and pacman as files, rpm by a query; the lists of repositories.  Out: `package`, `package_database`,
-`repository`, `config_changed`, `config_check`.  rpm is never asked as root: a query by root creates `__db.00*`, lost indexes and sqlite's `-shm`
-in the database's folder, and may leave a lock there; as nobody it cannot write, and opens a private environment in memory.
+`repository`, `config_changed`, `config_check`.
 """
 
 from __future__ import annotations
@@ -14,24 +13,11 @@ from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
 from inventory.probes.fragments import MASK, SHOW, number
-
-UNPRIVILEGED = r"""
-unprivileged() {
-  s=$1; shift
-  if test "`id -u`" != 0; then limit "$s" "$@"
-  elif chroot --userspec=65534:65534 --groups=65534 / true 2>/dev/null; then
-    limit "$s" chroot --userspec=65534:65534 --groups=65534 / env HOME=/nonexistent "$@"
-  elif setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null; then
-    limit "$s" setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$@"
-  else return 97; fi
-}
-"""
-"""`unprivileged SECONDS COMMAND…` runs a command as nobody.  `chroot` and `setpriv` ask no PAM, so that no log of a login and no
-session comes of it, as it would with su; where neither can do it the status is 97.  Needs `limit` of SHOW."""
+from inventory.probes.rpmquery import RPM
 
 SCRIPT = (
     SHOW
-    + UNPRIVILEGED
+    + RPM
     + "MASK='"
     + MASK
     + r"""'
@@ -75,7 +61,8 @@ digest() {
   n=`printf '%s\n' "$2" | grep -c .`
   test "$n" != 0 || return 0
   if ! have "$1"; then mark unknown "changed_configuration $1 missing"; return 0; fi
-  wrong=`cd / && printf '%s\n' "$2" | limit 10 "$1" -c - 2>/dev/null | awk '!/: OK$/'; echo x`
+  wrong=`cd / && { printf '%s\n' "$2" | limit 10 "$1" -c - 2>/dev/null; echo "ended $?"; } | awk '!/: OK$/'; echo x`
+  case $wrong in *'ended 124'*|*'ended 137'*) mark unknown "changed_configuration $3's files were not all summed in time"; return 0 ;; esac
   mark check "$3 $n"
   printf '%s\n' "${wrong%x}" | awk 'NR <= 500' | while IFS= read -r w; do
     p=${w%: FAILED*}
@@ -86,24 +73,28 @@ digest() {
   done
 }
 if test -r $status; then
-  digest md5sum "`awk '/^Package: / { ok = 0 } /^Status: / { ok = / installed$/ } /^[^ ]/ { on = /^Conffiles:/ }
-    on && ok && /^ \// && NF == 2 && length($2) == 32 && n++ < 4000 { print $2 "  " $1 }' $status`" dpkg
+  l=`awk '/^Package: / { ok = 0 } /^Status: / { ok = / installed$/ } /^[^ ]/ { on = /^Conffiles:/ }
+    on && ok && /^ \// && NF == 2 && length($2) == 32 && n++ < 4000 { print $2 "  " $1 }' $status`
+  digest md5sum "$l" dpkg
 fi
-base=
-for d in /var/lib/rpm /usr/lib/sysimage/rpm /usr/share/rpm; do
-  for f in Packages rpmdb.sqlite Packages.db; do if test -s $d/$f; then base=$d; fi; done
-done
+base=`rpm_base`
 if test -n "$base" && have rpm; then
-  r=`unprivileged 15 rpm --dbpath $base -qa --nodigest --nosignature --qf '%{NAME}\t%{EPOCH}:%{VERSION}-%{RELEASE}\t%{ARCH}\n' 2>/dev/null; echo " $?"`
+  r=`rpm_query 15 $base '%{NAME}\t%{EPOCH}:%{VERSION}-%{RELEASE}\t%{ARCH}\n'; echo " $?"`
   s=${r##* }
   if test "$s" = 97; then mark unknown 'packages no tool to ask rpm as nobody (chroot --userspec, setpriv); as root rpm would write'
   elif test "$s" != 0 || test -z "${r% *}"; then mark unknown "packages rpm as nobody told nothing, status $s"
   else
     echo '@ rpm'; printf '%s\n' "${r% *}" | awk 'NF' | most 20000 packages
-    f=`unprivileged 10 rpm --dbpath $base -qa --nodigest --nosignature --qf '[%{FILEFLAGS:fflags} %{FILEMD5S}  %{FILENAMES}\n]' 2>/dev/null |
-      awk '$1 ~ /^[a-z]*c/ && $3 ~ /^\/etc\// && $1 !~ /g/ && ($2 ~ /^[0-9a-f]*$/) && n++ < 4000 { sub(/^[^ ]* /, ""); print }'`
-    digest md5sum "`printf '%s\n' "$f" | awk 'length($1) == 32'`" rpm
-    digest sha256sum "`printf '%s\n' "$f" | awk 'length($1) == 64'`" rpm
+    f=`{ rpm_query 10 $base '[%{FILEFLAGS:fflags} %{FILEMD5S}  %{FILENAMES}\n]'; echo "ended $?"; } |
+      awk '$1 == "ended" { if ($2 != 0) print "ended" } $1 ~ /^[a-z]*c/ && $3 ~ /^\/etc\// && $1 !~ /g/ && ($2 ~ /^[0-9a-f]*$/) && n++ < 4000 { sub(/^[^ ]* /, ""); print }'`
+    case $f in
+      *ended) mark unknown "changed_configuration rpm did not list its files in time" ;;
+      *)
+        l=`printf '%s\n' "$f" | awk 'length($1) == 32'`
+        digest md5sum "$l" rpm
+        l=`printf '%s\n' "$f" | awk 'length($1) == 64'`
+        digest sha256sum "$l" rpm ;;
+    esac
   fi
 elif test -n "$base"; then mark unknown 'packages an rpm database without rpm'; fi
 for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources /etc/yum.repos.d/*.repo \
@@ -172,8 +163,12 @@ def _check(block: Block) -> Iterator[Observation]:
     counts = dict.fromkeys(("changed", "missing", "unreadable"), 0)
     for offset, line in enumerate(block.lines, start=block.line + 1):
         state, _, path = line.partition(" ")
-        if state in counts and path:
-            counts[state] += 1
+        if state not in counts or not path:
+            continue
+        counts[state] += 1
+        if state == "unreadable":
+            yield Observation("unknown", {"what": "changed_configuration", "why": f"{path} unreadable"}, offset)
+        else:
             yield Observation("config_changed", {"manager": manager, "path": path, "state": state}, offset)
     yield Observation("config_check", {"manager": manager, "checked": number(checked), **counts}, block.line)
 
@@ -198,10 +193,10 @@ def _repository(manager: str, file: str, name: str, uris: list[str], enabled: bo
 def _one_line(line: str, file: str) -> dict[str, Any] | None:
     if not line or line.startswith("#"):
         return None
-    if file.startswith("/etc/apk/"):
+    if file.endswith("/apk/repositories"):
         tag, _, rest = line.partition(" ") if line.startswith("@") else ("", "", line)
         return _repository("apk", file, tag, [rest.strip()], True)
-    words = re.sub(r"\[[^\]]{0,500}\]", "", line, count=1).split() if "[" in line[:20] else line.split()
+    words = re.sub(r"^(\S{1,20}\s{1,20})\[[^\]]{0,500}\]", r"\1", line, count=1).split()  # options: [arch=amd64 signed-by=…]
     if len(words) < 3 or words[0] not in {"deb", "deb-src", "rpm"}:
         return None
     return _repository("apt", file, words[0], [words[1]], True, suites=[words[2]], components=words[3:])
@@ -229,7 +224,7 @@ def _paragraphs(block: Block) -> Iterator[Observation]:
 
 
 def _sections(block: Block) -> Iterator[Observation]:
-    manager = "zypper" if block.value.startswith("/etc/zypp/") else "yum"
+    manager = "zypper" if "/zypp/" in block.value else "yum"
     name, start = "", 0
     values: dict[str, str] = {}
     for offset, line in enumerate([*block.lines, "[]"], start=block.line + 1):

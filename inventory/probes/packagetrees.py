@@ -1,6 +1,6 @@
 """Web applications that a package brought: which of their files were changed or are gone, and which nobody's package put there.
 
-In: dpkg's lists of files and of their MD5 sums, and one `find` for each such tree.  Out: `package_tree`, with counts and the first 20
+In: the lists of files and digests that dpkg and rpm keep, and one `find` for each such tree.  Out: `package_tree`, with counts and the first 20
 paths of each sort.  A changed file in a packaged application is an edit that the next upgrade undoes, or a break-in.
 """
 
@@ -11,48 +11,73 @@ from typing import Any
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
 from inventory.probes.docroots import DOCROOTS
 from inventory.probes.fragments import SHOW, number
+from inventory.probes.rpmquery import RPM
 
 SCRIPT = (
     SHOW
+    + RPM
     + DOCROOTS
     + r"""
 i=/var/lib/dpkg/info
-if test ! -d $i; then exit 0; fi
-if test ! -r $i; then mark unknown "package_trees $i unreadable"; exit 0; fi
 begun=`date +%s`
-roots=`{ grep -hE '  (usr/share|usr/lib|usr/lib/cgi-bin|var/lib|var/www|srv|opt)/[^/]+/((htdocs|html|www|web|public|public_html)/)?index\.php$' \
-    $i/*.md5sums 2>/dev/null | awk '{ sub(/^[0-9a-f]+  /, "/"); sub(/\/index\.php$/, ""); print }'
-  docroots; } | sort -u | awk '{ for (r in root) if (index($0 "/", root[r] "/") == 1) next; root[++n] = $0; print }' | awk 'NR <= 400'`
-if test -z "$roots"; then exit 0; fi
-# the roots travel in front of the lists, on one stream: -v would read backslashes in a name as escapes
-owned() { { printf '%s\n' "$roots"; echo; find $i -name '*.list' -type f -exec awk '{ print FILENAME "\t" $0 }' {} +; } 2>/dev/null | awk -F '\t' '
-  !rest { if ($0 == "") rest = 1; else if (substr($0, 1, 1) == "/") root[++n] = $0; next }
-  $2 ~ /^\/(usr|var|srv|opt|home|www|data)\/./ {
-    for (k = 1; k <= n; k++) if (index($2, root[k] "/") == 1) {
-      p = $1; sub(/^.*\//, "", p); sub(/(:[^:]*)?\.list$/, "", p); count[k]++
-      if (!((k, p) in seen)) { seen[k, p] = 1; names[k] = names[k] " " p }
-      break
-    } }
-  END { for (k = 1; k <= n; k++) if (count[k] >= 5) print names[k] "\t" root[k] }'; }
-owned | awk 'NR <= 10' | while IFS= read -r line; do
+base=`rpm_base`
+if test ! -d $i && { test -z "$base" || ! have rpm; }; then exit 0; fi
+if test -d $i && test ! -r $i; then mark unknown "package_trees $i unreadable"; fi
+# PACKAGE<tab>DIGEST or -<tab>PATH
+lists() {
+  if test -d $i; then
+    find $i -name '*.md5sums' -type f -exec awk 'FNR == 1 { n = FILENAME; sub(/^.*\//, "", n); sub(/(:[^:]*)?\.md5sums$/, "", n) }
+      { d = $1; sub(/^[0-9a-f]+  /, ""); print n "\t" d "\t/" $0 }' {} +
+    find $i -name '*.list' -type f -exec awk 'FNR == 1 { n = FILENAME; sub(/^.*\//, "", n); sub(/(:[^:]*)?\.list$/, "", n) } { print n "\t-\t" $0 }' {} +
+  fi
+  if test -n "$base" && have rpm; then rpm_query 20 "$base" '[%{=NAME}\t%{FILEMD5S}\t%{FILENAMES}\n]' || echo late; fi
+}
+# of all that is listed, what lies in a docroot, or in a folder with an index.php: ROOT in front
+mine=`{ docroots; echo; lists; } 2>/dev/null | awk -F '\t' '
+  !rest { if ($0 == "") rest = 1; else if ($0 ~ /^\/[^\/]+\/./ && $0 !~ /^\/(usr|var)\/[^\/]+$/) docroot[$0] = 1; next }
+  $0 == "late" { late = 1; next }
+  $3 ~ /^\/(usr\/share|var\/lib|var\/www|srv|opt|home|www|data)\/./ {
+    if ($3 ~ /^\/usr\/share\/(doc|man|locale|info|icons|zoneinfo|fonts|perl|perl5|licenses|common-licenses|i18n|mime|help|gnome|themes|pixmaps)\//) next
+    line[++n] = $0; p = $3
+    if (p ~ /^\/(usr\/share|var\/lib|var\/www|srv|opt)\/[^\/]+\/((htdocs|html|www|web|public|public_html)\/)?index\.php$/) { sub(/\/index\.php$/, "", p); root[p] = 1 }
+    for (d = $3; match(d, /\/[^\/]*$/) && RSTART > 1; ) { d = substr(d, 1, RSTART - 1); if (d in docroot && ++below[d] == 5) root[d] = 1 }
+  }
+  END {
+    if (late) print "late"
+    for (j = 1; j <= n; j++) {
+      split(line[j], c, "\t"); top = ""
+      for (d = c[3]; match(d, /\/[^\/]*$/) && RSTART > 1; ) { d = substr(d, 1, RSTART - 1); if (d in root) top = d }
+      if (top != "" && ++kept[top] <= 60000) print top "\t" line[j]
+    }
+  }'`
+case $mine in late*) mark unknown 'package_trees rpm did not list its files' ;; esac
+roots() { printf '%s\n' "$mine" | awk -F '\t' 'NF < 4 { next } !($1 in names) { order[++n] = $1 } !(($1, $2) in seen) { seen[$1, $2] = 1; names[$1] = names[$1] " " $2 }
+  END { for (k = 1; k <= n; k++) print order[k] "\t" names[order[k]] }' | sort | awk 'NR <= 10'; }
+summed() { own | awk -F '\t' -v length_of="$2" 'length($3) == length_of && $3 ~ /^[0-9a-f]+$/ { print $3 "  " $4 }' | { limit 15 "$1" -c - 2>/dev/null; if test $? = 124; then echo late; fi; } |
+  awk '!/: OK$/ { print $0 == "late" ? "T" : "M" $0 }'; }
+roots | while IFS= read -r line; do
   t=`printf '\t'`
-  names=${line%%"$t"*}; root=${line#*"$t"}
-  if test $((`date +%s` - begun)) -gt 25; then mark unknown "package_tree $root no time left"; continue; fi
+  root=${line%%"$t"*}; names=${line#*"$t"}
+  if test $((`date +%s` - begun)) -gt 45; then mark unknown "package_tree $root no time left"; continue; fi
   mark tree "$root"
   printf '|packages%s\n' "$names"
-  sums() { for p in $names; do for f in $i/$p.md5sums $i/$p:*.md5sums; do if test -r "$f"; then cat "$f"; fi; done; done |
-    ROOT=$root awk '{ p = $0; sub(/^[0-9a-f]+  /, "/", p) } index(p, ENVIRON["ROOT"] "/") == 1 && ++n <= 40000'; }
-  echo "|listed `sums | grep -c .`"
-  { (cd / && sums | limit 15 md5sum -c - 2>/dev/null; if test $? = 124; then echo '|late'; fi) | awk '
-      /^\|late/ { print; next }
-      !/: OK$/ { p = $0; what = p ~ /: FAILED open or read$/ ? "missing" : "changed"; sub(/: FAILED.*$/, "", p)
-        if (n[what]++ < 20) print "|" what " /" p }
-      END { print "|count changed " n["changed"] + 0; print "|count missing " n["missing"] + 0 }'; }
-  { for p in $names; do for f in $i/$p.list $i/$p:*.list; do if test -r "$f"; then cat "$f"; fi; done; done; echo
-    find "$root" -xdev ! -type d -print 2>/dev/null | awk 'NR <= 200000'; } | awk '
-      !rest { if ($0 == "") rest = 1; else own[$0] = 1; next }
-      !($0 in own) { if (n++ < 20) print "|unowned " $0 }
-      END { print "|count unowned " n + 0 }'
+  # the root travels in the environment: -v would read backslashes in a name as escapes
+  own() { printf '%s\n' "$mine" | ROOT=$root awk -F '\t' '$1 == ENVIRON["ROOT"]'; }
+  # one stream, a letter before each line: S summed, L listed, F found, M not as summed (busybox calls a missing file changed)
+  { own | awk -F '\t' '{ print (length($3) == 32 || length($3) == 64 ? "S" : "L") $4 }'
+    find "$root" -xdev ! -type d -print 2>/dev/null | awk 'NR <= 200000 { print "F" $0 }'
+    summed md5sum 32; summed sha256sum 64; } | awk '
+      { k = substr($0, 1, 1); p = substr($0, 2) }
+      k == "S" { own[p] = 1; sum[++sums] = p }
+      k == "L" { own[p] = 1 }
+      k == "F" { found++; there[p] = 1; if (!(p in own) && unowned++ < 20) print "|unowned " p }
+      k == "T" { print "|late" }
+      k == "M" && sub(/: FAILED.*$/, "", p) { if (p in there && changed++ < 20) print "|changed " p }
+      END {
+        if (found >= 200000) print "|late"
+        for (j = 1; j <= sums; j++) if (!(sum[j] in there) && missing++ < 20) print "|missing " sum[j]
+        print "|listed " sums + 0; print "|count changed " changed + 0; print "|count missing " missing + 0; print "|count unowned " unowned + 0
+      }'
 done
 """
 )

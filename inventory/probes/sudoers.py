@@ -26,6 +26,7 @@ sudoers() {
       if (match(s, /[^\\]#[^0-9]/) || match(s, /[^\\]#$/)) s = substr(s, 1, RSTART)
       gsub(/[ \t]+/, " ", s); sub(/^ /, "", s); sub(/ $/, "", s)
       if (s == "") next
+      gsub(/PASSWD ?: ?/, "PASSWD> ", s)
       if (s ~ /^Defaults/ && s !~ /requiretty|authenticate|targetpw|rootpw|runaspw/) next
       if (n++ < 500) print "|" first "\t" mask(substr(s, 1, 2000))
     }' < "$1"
@@ -47,10 +48,11 @@ sudoers_all() {
 }
 if test -e /etc/sudoers; then sudoers_all /etc/sudoers; else sudoers_all /usr/local/etc/sudoers; fi
 """
-"""Needs SHOW and a variable MASK.  Like sudo itself it passes over files in an included folder with a dot or a last `~` in the name."""
+"""Needs SHOW and a variable MASK.  `NOPASSWD:` leaves the host as `NOPASSWD>`, since the
+visit's own redaction takes it for a password.  Like sudo itself it passes over files in an included folder with a dot or a last `~` in the name."""
 
 _ALIAS = re.compile(r"(User|Runas|Host|Cmnd|Cmd)_Alias (.{1,4000})")
-_TAGS = re.compile(r"((?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT)):\s*")
+_TAGS = re.compile(r"((?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT))[:>]\s*")
 _RULE = re.compile(r"(?P<who>[^=]{1,2000}?) (?P<hosts>[^ =]{1,200}) ?= ?(?P<what>.{1,4000})", re.S)
 
 

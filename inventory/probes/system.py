@@ -60,7 +60,8 @@ awk '/^btime / { print "@ booted " $2 }' /proc/stat 2>/dev/null
 for f in /etc/locale.conf /etc/default/locale /etc/sysconfig/i18n; do
   if test -r $f; then mark locale $f; awk '/^[ \t]*(export[ \t]+)?(LANG|LC_ALL)=/ { print "|" $0 }' < $f; fi
 done
-mark clock-keepers "`cat /proc/[0-9]*/stat 2>/dev/null | awk -F '[()]' '$2 ~ /^(chronyd|ntpd|openntpd|systemd-timesyn|ptp4l|VBoxService|vmtoolsd)$/ && !s[$2]++ { printf "%s ", $2 }'`"
+c=`cat /proc/[0-9]*/stat 2>/dev/null | awk -F '[()]' '$2 ~ /^(chronyd|ntpd|openntpd|systemd-timesyn|ptp4l|VBoxService|vmtoolsd)$/ && !s[$2]++ { printf "%s ", $2 }'`
+mark clock-keepers "$c"
 if test -e /run/systemd/timesync/synchronized; then echo '@ timesync'; fi
 if test -r /proc/mounts; then
   while read -r dev mnt type opts rest; do

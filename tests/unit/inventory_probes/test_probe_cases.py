@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inventory import changes
 from inventory.probes import registry
 from inventory.probes.base import Probe, Section
 
@@ -32,6 +33,17 @@ def test_every_probe_has_cases_and_every_expectation_a_capture() -> None:
     assert all(SAMPLES.values())
     stray = [path.name for name in PROBES for path in (CASES / name).glob("*.json") if not path.with_suffix(".txt").exists()]
     assert not stray
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_comparison_knows_every_kind_and_its_key(name: str) -> None:
+    """changes.yml names each kind of the host's probes, and the fields that tell one from another exist."""
+    rules = changes.rules().kinds
+    for text in SAMPLES[name]:
+        for item in PROBES[name].parse(Section(name, text)):
+            if item.kind != "unknown":
+                fields = [path.partition(".")[0] for path in rules[item.kind].key + rules[item.kind].volatile]
+                assert set(fields) <= item.data.keys(), item.kind
 
 
 def sane(probe: Probe, text: str) -> None:

@@ -75,6 +75,7 @@ SECRETS = {
     "redis-cli -a Secret1 ping": "redis-cli -a [redacted] ping",
     "ldapsearch -x -w Secret1 -b dc=x": "ldapsearch -x -w [redacted] -b dc=x",
     "PaSsWoRd=Secret1 x": "PaSsWoRd=[redacted] x",
+    "db-pw=Secret1 pw:Secret1 spw=3": "db-pw=[redacted] pw:[redacted] spw=3",
     "ssh -p 2222 host mkdir -p /srv/x": "ssh -p 2222 host mkdir -p /srv/x",
     "curl http://h/?keyword=history&page=2": "curl http://h/?keyword=history&page=2",
     "nginx: master process /usr/sbin/nginx -c /etc/nginx/n.conf": "nginx: master process /usr/sbin/nginx -c /etc/nginx/n.conf",
