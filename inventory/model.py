@@ -261,3 +261,12 @@ class HttpView(Base):
     name: Mapped[str] = mapped_column(_name(), primary_key=True)
     at: Mapped[datetime]
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Sample(Base):
+    """How busy a host was at one moment: the counters of a `usage_sample`; `inventory.usage` makes rates of two."""
+
+    __tablename__ = "sample"
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)

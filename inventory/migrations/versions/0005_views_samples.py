@@ -1,4 +1,4 @@
-"""how names answer over HTTP; which sites are systems"""
+"""how names answer over HTTP; which sites are systems; samples of load"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,10 +18,17 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_table(
+        "sample",
+        sa.Column("host_id", sa.Integer(), sa.ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), primary_key=True),
+        sa.Column("data", sa.JSON(), nullable=False),
+    )
     op.add_column("site", sa.Column("kind", sa.String(16), nullable=False, server_default="site"))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("site") as batch:
         batch.drop_column("kind")
+    op.drop_table("sample")
     op.drop_table("http_view")
