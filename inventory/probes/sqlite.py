@@ -30,6 +30,7 @@ places() { # a docroot and the usual data folders beside it, and the files of th
     done
   done | sort -u
 }
+docroots_remote | while IFS= read -r d; do printf '@ left lies on a network filesystem (%s): not searched\n|%s\n' "${d%% *}" "${d#* }"; done
 roots=`docroots`
 places | while read -r flat d; do
   left=$((40 + started - `date +%s`)); test "$left" -le 15 || left=15

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import sqlite3
@@ -215,15 +214,15 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 @pytest.mark.skipif(not ROOT or not Path("/dev/fuse").exists(), reason="needs root and /dev/fuse")
-def test_a_mount_that_never_answers_is_not_touched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("probe", [content.PROBE, codesearch.PROBE, sqlite.PROBE], ids=lambda probe: probe.name)
+def test_a_mount_that_never_answers_is_not_touched(tmp_path: Path, probe: Probe) -> None:
     """A docroot on it, one below a docroot, and a link to it: said, and the rest is read at once."""
-    root = tmp_path / "site"
+    root = tmp_path / "sites" / "one"
     (root / "remote").mkdir(parents=True)
     (root / "index.html").write_text("x")
     (root / "link").symlink_to("remote/file")
-    assert hasattr(ctypes, "CDLL")
     environment = {"LC_ALL": "C", "PATH": PATH, "PRIV": "root"}
-    script = content.SCRIPT.replace("all_docroots() {", f"all_docroots() {{ printf '%s\\n' {root} {root}/remote/x; }}; unused() {{")
+    script = probe.script.replace("all_docroots() {", f"all_docroots() {{ printf '%s\\n' {root} {root}/remote/x; }}; unused() {{")
     done = subprocess.run(
         ["unshare", "-m", sys.executable, "-c", HANG, f"{root}/remote", "timeout", "-k", "1", "20", "sh", "-c", script],
         capture_output=True, timeout=60, env=environment, check=False, text=True,
@@ -231,14 +230,19 @@ def test_a_mount_that_never_answers_is_not_touched(tmp_path: Path) -> None:
     if done.returncode == 77:
         pytest.skip(done.stdout)
     assert done.returncode == 0, (done.stdout, done.stderr)
-    found = content.PROBE.parse(Section("content", done.stdout))
-    data = the(found, "content")
-    assert (data["complete"], data["files"]) == (True, 1)
-    assert data["mounts"] == [{"type": "fuse.hang", "path": f"{root}/remote"}]
-    assert [item["path"] for item in data["links_not_followed"]] == ["link"]  # type: ignore[attr-defined]
-    assert [item.data for item in found if item.kind == "unknown"] == [
-        {"what": f"content:{root}/remote/x", "why": "lies on a network filesystem (fuse.hang): not walked"}
+    found = probe.parse(Section(probe.name, done.stdout))
+    unread = [(item.data["what"], item.data["why"]) for item in found if item.kind == "unknown"]
+    assert [what for what, why in unread if "network filesystem (fuse.hang)" in why] == [
+        f"{'code' if probe is codesearch.PROBE else probe.name}:{root}/remote/x"
     ]
+    assert len(unread) == 1
+    if probe is content.PROBE:
+        data = the(found, "content")
+        assert (data["complete"], data["files"], data["symlinks"]) == (True, 1, 1)
+        assert data["mounts"] == [{"type": "fuse.hang", "path": f"{root}/remote"}]
+        assert [item["path"] for item in data["links_not_followed"]] == ["link"]  # type: ignore[attr-defined]
+    elif probe is codesearch.PROBE:
+        assert the(found, "code")["complete"]
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: "-".join(Path(word).name for word in shell))
