@@ -68,8 +68,9 @@ HEADER = """\
 # Collector of the network center's inventory, version {version}.
 #
 # What it reads: the system's name, release, size, addresses, listeners, services, scheduled jobs and disks; the web servers' and
-#   PHP's configuration; which sites, applications, databases (names and sizes, never contents) and certificates there are;
-#   how many files lie in the sites' folders; a summary of the access logs.
+#   PHP's configuration; which sites, applications, databases (names, sizes and how their texts are encoded, never contents) and
+#   certificates there are; how many files of which kind lie in the sites' folders, which fixed addresses and signs of intruders
+#   are in them; a summary of the access logs.
 # It changes nothing: it writes no file, installs nothing, starts and stops nothing, and sends nothing anywhere.
 # Passwords and keys in what it reads are blacked out here, before anything is printed.  Read it: it is plain sh.
 # How to run it (it takes a few minutes at most):
@@ -79,7 +80,8 @@ HEADER = """\
 #
 # 这是网络中心资产清单的采集脚本，版本 {version}。
 # 读取内容：系统名称、版本、配置、地址、监听端口、服务、计划任务和磁盘；Web 服务器和 PHP 的配置；有哪些网站、
-#   应用、数据库（只读名称和大小，不读内容）和证书；网站目录中的文件数量；访问日志的汇总。
+#   应用、数据库（只输出名称、大小和文字编码情况，不输出内容）和证书；网站目录中文件的数量和种类、其中写死的地址和入侵迹象；
+#   访问日志的汇总。
 # 不做任何改动：不写文件，不安装软件，不启停服务，也不向任何地方发送数据。
 # 读到的密码和密钥在本机打印之前就已涂去。脚本是普通的 sh，可以自行审阅。
 # 运行方法（最多几分钟）：
