@@ -117,8 +117,8 @@ HEADER = """\
 # What it reads: the system's name, release, size, addresses, listeners, firewall, services, scheduled jobs, disks, load and installed
 #   packages; names of accounts and groups, who may use sudo, and whose public keys open which account (never a password or its hash);
 #   mail setup; containers (the names of their variables, never the values); the web servers' and PHP's configuration; which sites,
-#   applications, databases (names and sizes, never contents) and certificates there are; how many files lie in the sites' folders; a
-#   summary of the access logs.
+#   applications, databases (names, sizes and how their texts are encoded, never contents) and certificates there are; how many files of
+#   which kind lie in the sites' folders, which fixed addresses and signs of intruders are in them; a summary of the access logs.
 # It changes nothing: it writes no file, installs nothing, starts and stops nothing, and sends nothing anywhere.
 # Passwords and keys in what it reads are blacked out here, before anything is printed.  Read it: it is plain sh.
 # How to run it (it takes a few minutes at most):
@@ -129,7 +129,8 @@ HEADER = """\
 # 这是网络中心资产清单的采集脚本，版本 {version}。
 # 读取内容：系统名称、版本、配置、地址、监听端口、防火墙、服务、计划任务、磁盘、负载和已安装的软件包；账号和用户组的名称、
 #   谁可以使用 sudo、哪些公钥可以登录哪个账号（不读取密码及其散列值）；邮件设置；容器（只读环境变量的名称，不读值）；
-#   Web 服务器和 PHP 的配置；有哪些网站、应用、数据库（只读名称和大小，不读内容）和证书；网站目录中的文件数量；访问日志的汇总。
+#   Web 服务器和 PHP 的配置；有哪些网站、应用、数据库（只输出名称、大小和文字编码情况，不输出内容）和证书；网站目录中文件的
+#   数量和种类、其中写死的地址和入侵迹象；访问日志的汇总。
 # 不做任何改动：不写文件，不安装软件，不启停服务，也不向任何地方发送数据。
 # 读到的密码和密钥在本机打印之前就已涂去。脚本是普通的 sh，可以自行审阅。
 # 运行方法（最多几分钟）：

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv with everything the product and its tests need; as root, install by apt what is missing: python3-venv, dig, PostgreSQL.
+# Make .venv with everything the product and its tests need; as root, install by apt what is missing: python3-venv, dig, PostgreSQL, MariaDB.
 set -eu
 cd "$(dirname "$0")/.."
 if ! python3 -c 'import ensurepip' 2>/dev/null; then
@@ -11,7 +11,8 @@ stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
 if test "$(cat .venv/.stamp 2>/dev/null)" != "$stamp"; then .venv/bin/pip install -q -e '.[dev]'; echo "$stamp" > .venv/.stamp; fi
 if test "$(id -u)" = 0; then
   missing=
-  for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client ps:procps busybox:busybox; do
+  for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client ps:procps busybox:busybox mariadbd:mariadb-server-core \
+    mariadb:mariadb-client-core; do
     command -v "${need%:*}" >/dev/null || missing="$missing ${need#*:}"
   done
   # shellcheck disable=SC2086  (a list of packages)

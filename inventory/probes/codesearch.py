@@ -119,12 +119,12 @@ set -- "$@" -o -name '.env*'; shift; set +f
 search() { # DOCROOT, then what find asks of names
   d=$1; shift
   what=$PATTERN$any; if test ${#d} -gt 5; then what="$what|`literal "$d"`"; fi
-  { s=`{ { limit "$left" find -H "$d" -xdev -name "*[$NL:]*" -prune -o -type f -size -1025k '(' "$@" ')' -print0; echo $? >&6; } |
+  { s=`{ { local_find "$left" "$d" -name "*[$NL:]*" -prune -o -type f -size -1025k '(' "$@" ')' -print0; echo $? >&6; } |
       { limit "$left" xargs -0 grep -H -n -o -i $text -E -e "$what" /dev/null >&7; echo $? >&6; } } 6>&1`
     echo "END "$s; } 7>&1 2>/dev/null | D=$d NAMES=$NAMES awk "$CLASSIFY" NAMES="$NAMES"
 }
 pictures() {
-  { s=`{ { limit "$left" find -H "$1" -xdev -name "*$NL*" -prune -o -type f -size -400k '(' -name '*.jpg' -o -name '*.jpeg' -o -name '*.png' -o -name '*.gif' -o -name '*.ico' ')' -print0; echo $? >&6; } |
+  { s=`{ { local_find "$left" "$1" -name "*$NL*" -prune -o -type f -size -400k '(' -name '*.jpg' -o -name '*.jpeg' -o -name '*.png' -o -name '*.gif' -o -name '*.ico' ')' -print0; echo $? >&6; } |
       { limit "$left" xargs -0 grep -l -F '<?php' /dev/null >&7; echo $? >&6; } } 6>&1`
     echo "END "$s; } 7>&1 2>/dev/null | D=$1 awk '
     BEGIN { size = length(ENVIRON["D"]) + 2 }
@@ -139,7 +139,7 @@ docroots | while IFS= read -r d; do
   mark docroot "$d"
   case $d in *:*) printf '|status\tcolon\n'; continue ;; esac
   search "$d" "$@"
-  printf '|skipped\t%s\n' `limit "$left" find -H "$d" -xdev -name "*[$NL:]*" -prune -print0 2>/dev/null | tr -cd '\000' | wc -c`
+  printf '|skipped\t%s\n' `local_find "$left" "$d" -name "*[$NL:]*" -prune -print0 2>/dev/null | tr -cd '\000' | wc -c`
   test "$left" -le 6 || left=6
   pictures "$d"
 done

@@ -38,18 +38,20 @@ function valid(s) {
   return s !~ /[\200-\377]/
 }
 BEGIN {
-  FS = "\t"; new_at[5] = -1; big_size[10] = -1
+  FS = "\t"; skip = length(ENVIRON["D"]) + 2
+  for (i = 1; i <= 10; i++) { big_size[i] = -1; core_at[i] = -1; if (i < 6) new_at[i] = -1 }
   can = valid("\303\244\344\275\240") && !valid("\344")
   split("php phtml php3 php4 php5 php7 pht phar inc", T, " "); for (i in T) PHP[T[i]] = 1
   split("bak old orig save swp sql dump rar 7z zip tgz tar gz bz2 xz tmp copy", T, " "); for (i in T) BACK[T[i]] = 1
   split(".git .svn .hg .bzr CVS", T, " "); for (i in T) VCS[T[i]] = 1
 }
 $1 == "END" { ended = 1; status = $2; next }
-$1 == "UNREAD" { keep("unread", $2); next }
+$1 == "UNREAD" { keep("unread", substr($2, skip)); next }
 $1 == "PRUNED" { if ($2 > 0) pruned = $2; next }
 {
   t = $1; p = $10; m = int($3); entries++
   for (i = 11; i <= NF; i++) p = p "\002" $i
+  p = substr(p, skip)
   if (t == "l") { getline to; gsub(/\t/, "\002", to) }
   n = split(p, part, "/"); base = part[n]; dir = n > 1 ? substr(p, 1, length(p) - length(base) - 1) : "."
   if (base ~ /[^ -~]/) {
@@ -121,8 +123,8 @@ END {
   printf "|sum\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\n", files, bytes, allocated, dirs, links, special, hard, again, again_bytes, outside, sparse
   print "|status\t" status "\t" (can ? "yes" : "no") "\t" pruned + 0 "\t" entries + 0
   if (files) print "|oldest\t" oldest
-  for (i = 1; i <= 5; i++) if (new_at[i] > 0) print "|newest\t" new_at[i] "\t" new_path[i]
-  for (i = 1; i <= 10; i++) if (big_path[i] != "") printf "|largest\t%.0f\t%s\n", big_size[i], big_path[i]
+  for (i = 1; i <= 5; i++) if (new_at[i] >= 0) print "|newest\t" new_at[i] "\t" new_path[i]
+  for (i = 1; i <= 10; i++) if (big_size[i] >= 0) printf "|largest\t%.0f\t%s\n", big_size[i], big_path[i]
   for (x in own) printf "|owner\t%.0f\t%.0f\t%s\n", own[x], own_bytes[x], x
   for (x in group) printf "|group\t%.0f\t%s\n", group[x], x
   for (x in mode) printf "|mode\t%.0f\t%s\n", mode[x], x
@@ -131,7 +133,7 @@ END {
   for (x in who) if (++shown <= @LIST@) printf "|area\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%s\n", who[x], area_dirs[x], area_files[x], area_bytes[x], area_php[x], x
   printf "|writable\t%.0f\t%.0f\t%.0f\n", shown, loose, loose_php
   printf "|backups\t%.0f\n|core\t%.0f\t%.0f\n", back_bytes, core, core_web
-  for (i = 1; i <= 10; i++) if (core_at[i] > 0) print "|corefile\t" core_at[i] "\t" core_path[i]
+  for (i = 1; i <= 10; i++) if (core_at[i] >= 0) print "|corefile\t" core_at[i] "\t" core_path[i]
   for (x in many) print "|many\t" many[x] "\t" x
   for (i = 1; i <= links && i <= 5000; i++) print link[i]
   for (x in kept) printf "%s", kept[x]
@@ -165,35 +167,25 @@ for u in $users; do
   W="$W$n|"; for g in `id -Gn "$n" 2>/dev/null`; do WG="$WG$g|"; done
 done
 echo "@ webusers $W"
-# what find walks: not into network filesystems that are mounted below, nor, with stat, under a name that holds a newline
-walk() {
-  root=$1; shift
-  if test -n "$NETFS"; then
-    below=`printf '%s\n' "$NETFS" | while read -r t m; do case "$m" in "$real"/*) printf '%s\n' "${m#"$real"}" ;; esac; done | sed 's/[][*?\\]/\\&/g'`
-    o=$IFS; IFS=$NL; set -f
-    for m in $below; do set -- -path "$root$m" -prune -o "$@"; done
-    set +f; IFS=$o
-  fi
-  limit "$left" find -H "$root" -xdev "$@" 2>/dev/null
-}
+# with stat, a folder whose name holds a newline is left out with all below it, and counted
 records() {
   if test "$way" = printf; then
-    f='%y\t%s\t%T@\t%u\t%g\t%m\t%n\t%b\t%i\t%P\0'
-    if test -z "$readable"; then walk "$1" '(' -type l -printf "$f%l\0" -o -printf "$f" ')'
-    else walk "$1" -type d '(' ! -readable -o ! -executable ')' -printf 'UNREAD\t%P\0' -prune -o '(' -type l -printf "$f%l\0" -o -printf "$f" ')'; fi
+    f='%y\t%s\t%T@\t%u\t%g\t%m\t%n\t%b\t%i\t%p\0'
+    if test -z "$readable"; then local_find "$left" "$1" '(' -type l -printf "$f%l\0" -o -printf "$f" ')'
+    else local_find "$left" "$1" -type d '(' ! -readable -o ! -executable ')' -printf 'UNREAD\t%p\0' -prune -o '(' -type l -printf "$f%l\0" -o -printf "$f" ')'; fi
     printf 'END\t%s\0' "$?"
   else
-    { s=`{ { walk "$1" -name "*$NL*" -prune -o -print0; echo $? >&6; } | limit "$left" xargs -0 stat -c "%f$T%s$T%Y$T%U$T%G$T%a$T%h$T%b$T%i$T%u$T%g$T%n" 2>/dev/null >&7; } 6>&1`
-      printf 'END\t%s\n' "$s"; } 7>&1 | D=$1 awk '
-      BEGIN { FS = OFS = "\t"; root = ENVIRON["D"] }
+    { s=`{ { local_find "$left" "$1" -name "*$NL*" -prune -o -print0; echo $? >&6; } | limit "$left" xargs -0 stat -c "%f$T%s$T%Y$T%U$T%G$T%a$T%h$T%b$T%i$T%u$T%g$T%n" 2>/dev/null >&7; } 6>&1`
+      printf 'END\t%s\n' "$s"; } 7>&1 | awk '
+      BEGIN { FS = OFS = "\t" }
       $1 == "END" { print; next }
       {
-        h = substr($1, 1, length($1) - 3); t = h == "8" ? "f" : h == "4" ? "d" : h == "a" ? "l" : "s"
+        h = substr($1, 1, length($1) - 3); at = index("81246ac", h); t = at ? substr("fpcdbls", at, 1) : "?"
         p = $12; for (i = 13; i <= NF; i++) p = p "\t" $i
-        print t, $2, $3, $4 == "UNKNOWN" ? $10 : $4, $5 == "UNKNOWN" ? $11 : $5, $6, $7, $8, $9, substr(p, length(root) + 2)
+        print t, $2, $3, $4 == "UNKNOWN" ? $10 : $4, $5 == "UNKNOWN" ? $11 : $5, $6, $7, $8, $9, p
         if (t == "l") print ""
       }'
-    printf 'PRUNED\t%s\n' `walk "$1" -name "*$NL*" -prune -print0 | tr -cd '\000' | wc -c`
+    printf 'PRUNED\t%s\n' `local_find "$left" "$1" -name "*$NL*" -prune -print0 | tr -cd '\000' | wc -c`
   fi
 }
 same() { if test "$way" = printf; then tr '\n\000' '\001\n'; else cat; fi; }
@@ -251,7 +243,7 @@ content() {
   test "$real" = "$1" || printf '|real\t%s\n' "$real"
   mounts=`R="$real/" awk '{ p = $2; gsub(/\\\\040/, " ", p); if (index(p "/", ENVIRON["R"]) == 1 && p "/" != ENVIRON["R"]) print "|mount\t" $3 "\t" p }' /proc/mounts 2>/dev/null | head -n 50`
   test -z "$mounts" || printf '%s\n' "$mounts"
-  records "$1" | same | awk -v W="$W" -v WG="$WG" "$WALK" | {
+  records "$1" | same | D=$1 awk -v W="$W" -v WG="$WG" "$WALK" | {
     files=; entries=0
     while IFS= read -r line; do
       case "$line" in

@@ -147,6 +147,7 @@ def _sums(rows: Rows, now: int) -> dict[str, Any]:
         data["inodes"] = data["files"] + data["directories"] + data["symlinks"] + data["special"] - again
     files = [(number(cells[0]), cells[1]) for cells in _cells(rows, "newest", 2)]
     known = [(seconds, path) for seconds, path in files if seconds is not None and when(seconds)]
+    data["newest_files"] = []
     if known:
         data |= {"newest": when(known[0][0]), "newest_path": known[0][1]}
         data["newest_files"] = [{"path": path, "at": when(seconds)} for seconds, path in known]

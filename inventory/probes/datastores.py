@@ -35,7 +35,7 @@ _PACKAGES = "|".join(sorted({names for _, names in PRODUCTS.values() if names}))
 
 SCRIPT = (
     SHOW
-    + f"NAMES='{'|'.join(PRODUCTS)}|ora_pmon_.*'\nJAVA='^({'|'.join(name.replace('.', '[.]') for name in JAVA)})'\nPACKAGES='^({_PACKAGES}|elasticsearch|opensearch)$'\n"
+    + f"NAMES='{'|'.join(PRODUCTS)}|ora_pmon_.*'\nJAVA='^({'|'.join(name.replace('.', '[.]') for name in JAVA)})'\nPACKAGES='{_PACKAGES}|elasticsearch|opensearch'\n"
     + r"""
 found=`grep -lE "^($NAMES|java|beam.smp)$" /proc/[0-9]*/comm 2>/dev/null | sed 's:/comm$::'`
 test -n "$found" || exit 0
@@ -79,13 +79,13 @@ for p in $found; do
 done
 if test -r /var/lib/dpkg/status; then
   echo '@ packages'
-  awk -v names="$PACKAGES" '/^Package: / { p = $2; s = "" } /^Status: / { s = $0 } /^Version: / && s ~ / installed/ && p ~ names { print "|" p " " $2 }' /var/lib/dpkg/status
+  awk -v names="^($PACKAGES)\$" '/^Package: / { p = $2; s = "" } /^Status: / { s = $0 } /^Version: / && s ~ / installed/ && p ~ names { print "|" p " " $2 }' /var/lib/dpkg/status
 elif have rpm; then
   echo '@ packages'
-  limit 10 rpm -qa --qf '%{NAME} %{VERSION}\n' 2>/dev/null | grep -E "^(${PACKAGES#^(}" | show
+  limit 10 rpm -qa --qf '%{NAME} %{VERSION}\n' 2>/dev/null | grep -E "^($PACKAGES) " | show
 elif test -r /lib/apk/db/installed; then
   echo '@ packages'
-  awk -v names="$PACKAGES" '/^P:/ { p = substr($0, 3) } /^V:/ && p ~ names { print "|" p " " substr($0, 3) }' /lib/apk/db/installed
+  awk -v names="^($PACKAGES)\$" '/^P:/ { p = substr($0, 3) } /^V:/ && p ~ names { print "|" p " " substr($0, 3) }' /lib/apk/db/installed
 fi
 """
 )

@@ -6,20 +6,58 @@ ask whether it is there: a dead server would hang the question.  `docroots` prin
 """
 
 NETWORK_MOUNTS = r"""
-NETFS=`awk '$3 ~ /^(nfs4?|cifs|smb[a-z]*[0-9]*|ncpfs|afs|ceph|glusterfs|9p|lustre|beegfs|davfs|coda|gpfs|panfs|orangefs|pvfs2|autofs)$/ || $3 ~ /^fuse\./ {
-  p = $2; gsub(/\\040/, " ", p); gsub(/\\011/, "\t", p); gsub(/\\134/, "\\", p); print $3 " " p }' /proc/mounts 2>/dev/null`
+NETFS=$(awk '$3 ~ /^(nfs4?|cifs|smb[a-z]*[0-9]*|ncpfs|afs|ceph|glusterfs|9p|lustre|beegfs|davfs|coda|gpfs|panfs|orangefs|pvfs2|autofs)$/ || $3 ~ /^fuse\./ {
+  p = $2; gsub(/\\040/, " ", p); gsub(/\\011/, "\t", p); gsub(/\\134/, "\\", p); print $3 " " p }' /proc/mounts 2>/dev/null)
+network_of() {
+  printf '%s\n' "$NETFS" | while read -r t_ m_; do case "$1/" in "$m_"/*) printf '%s\n' "$t_" ;; esac; done | tail -n 1
+}
 on_network() {
   test -n "$NETFS" || return 1
-  n_=`{ printf '%s\n' "$1"; if test -L "$1"; then readlink "$1"; fi; } | while IFS= read -r q_; do
-    printf '%s\n' "$NETFS" | while read -r t_ m_; do case "$q_/" in "$m_"/*) printf '%s\n' "$t_" ;; esac; done; done | tail -n 1`
+  n_=`network_of "$1"`
+  # only what is not there may be asked whether it is a link
+  if test -z "$n_" && test -L "$1"; then n_=`readlink "$1"`; n_=`network_of "$n_"`; fi
   test -n "$n_"
 }
 """
 """`NETFS`: the network filesystems of a host, `type path` a line; `on_network PATH` says whether a path, or what it links to, lies
 on one, and leaves its type in `n_`."""
 
+LOCAL_FIND = r"""
+local_find() { # SECONDS ROOT, then what find shall do
+  s_=$1; r_=$2; shift 2; b_=`cd "$r_" 2>/dev/null && pwd -P`
+  away_=`test -z "$NETFS" || printf '%s\n' "$NETFS" | while read -r t_ p_; do case "$p_" in "$b_"/?*) printf '%s\n' "${p_#"$b_"}" ;; esac; done`
+  if test -z "$away_"; then limit "$s_" find -H "$r_" -xdev "$@" 2>/dev/null; return; fi
+  # the folders above those mounts by themselves, then all that stands in them and is no mount
+  way_=`printf '%s\n' "$away_" | awk '{ n = split($0, x, "/"); p = ""; for (i = 2; i <= n; i++) { if (!((p ".") in had)) print p "."; had[p "."] = 1; p = p "/" x[i] } }'`
+  here_=$(B=$b_ awk '{ p = $2; gsub(/\\040/, " ", p); if (index(p, ENVIRON["B"] "/") == 1) print substr(p, length(ENVIRON["B"]) + 1) }' /proc/mounts)
+  f_=0; e_=$(($# + 1)); i_=$IFS; IFS='
+'
+  set -f; for d_ in $way_; do limit "$s_" find -H "$r_${d_%.}" -maxdepth 0 "$@" 2>/dev/null || f_=$?; done
+  set -- -xdev "$@"
+  for d_ in $way_; do
+    d_=${d_%.}; set +f
+    for x_ in "$r_$d_"/* "$r_$d_"/.[!.]* "$r_$d_"/..?*; do
+      y_=${x_#"$r_"}
+      case "$IFS$here_$IFS" in *"$IFS$y_$IFS"*) continue ;; esac
+      case "$IFS$way_$IFS" in *"$IFS$y_.$IFS"*) continue ;; esac
+      if test -L "$x_" || test -e "$x_"; then set -- "$@" "$x_"; fi
+    done
+    set -f
+  done
+  set +f; IFS=$i_; n_=$(($# - e_))
+  test "$n_" -gt 0 || return $f_
+  test "$n_" -le 5000 || return 125
+  while test "$e_" -gt 0; do set -- "$@" "$1"; shift; e_=$((e_ - 1)); done
+  limit "$s_" find "$@" 2>/dev/null || f_=$?
+  return $f_
+}
+"""
+"""`local_find SECONDS ROOT EXPRESSION`: find -H ROOT -xdev, but a network filesystem that is mounted below is not even asked for its
+inode, which find does before any -prune; paths begin with ROOT.  125: too many entries beside such a mount."""
+
 DOCROOTS = (
     NETWORK_MOUNTS
+    + LOCAL_FIND
     + r"""
 configured_roots() {
   set -- /etc/nginx /usr/local/nginx/conf /usr/local/openresty/nginx/conf /usr/local/etc/nginx /opt/nginx/conf /etc/tengine \

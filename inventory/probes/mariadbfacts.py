@@ -155,7 +155,7 @@ _NEEDED = {
 def _trust(data: dict[str, Any], rights: dict[str, Any]) -> None:
     """Take out what the reading account could not have seen."""
     own = {*rights["global"], *rights["privileges"].get(data["name"], [])}
-    blind = [tag for tag, needed in _NEEDED.items() if not own & needed]
+    blind = [tag for tag, needed in _NEEDED.items() if not own & needed and not (tag == "routines" and "SELECT" in rights["global"])]
     for tag in blind:
         if not data.get(tag):
             data.pop(tag, None)

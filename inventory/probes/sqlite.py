@@ -30,12 +30,16 @@ places() { # a docroot and the usual data folders beside it, and the files of th
     done
   done | sort -u
 }
+docroots_remote | while IFS= read -r d; do printf '@ left lies on a network filesystem (%s): not searched\n|%s\n' "${d%% *}" "${d#* }"; done
 roots=`docroots`
 places | while read -r flat d; do
   left=$((40 + started - `date +%s`)); test "$left" -le 15 || left=15
   if test "$left" -lt 1; then printf 'left %s\n' "$d"; continue; fi
-  if test "$flat" = 1; then set -- "$d" -maxdepth 1; else set -- "$d"; fi
-  limit "$left" find -H "$@" -xdev -name "*$NL*" -prune -o -type f -size +1 '(' -name '*.sqlite*' -o -name '*.db' -o -name '*.db3' -o -name '*.s3db' -o -name '*.sl3' -o -name '*.sdb' ')' -print 2>/dev/null
+  if test "$flat" = 1; then # names alone are read, nothing else in there is asked after
+    for f in "$d"/*.sqlite* "$d"/*.db "$d"/*.db3 "$d"/*.s3db; do case $f in *"$NL"*) ;; *) if ! on_network "$f" && test -f "$f"; then printf '%s\n' "$f"; fi ;; esac; done
+    continue
+  fi
+  local_find "$left" "$d" -name "*$NL*" -prune -o -type f -size +1 '(' -name '*.sqlite*' -o -name '*.db' -o -name '*.db3' -o -name '*.s3db' -o -name '*.sl3' -o -name '*.sdb' ')' -print
   s=$?; if test "$s" = 124 || test "$s" = 137; then printf 'left %s\n' "$d"; fi
 done | sort -u | head -n 500 | while IFS= read -r f; do
   case $f in

@@ -246,20 +246,20 @@ def test_changes(space):
     space("import-transcript", write(space, "1.txt", first), write(space, "2.txt", second), code=0)
     rows = space("changes", "--json")["changes"]
     told = {(row["site"], row["what"], row["key"], row["change"]) for row in rows}
-    assert ("", "database", "local physevents", "removed") in told
-    assert ("", "database", "local physarchive", "added") in told
+    assert ("", "database", "mariadb:/run/mysqld/mysqld.sock physevents", "removed") in told
+    assert ("", "database", "mariadb:/run/mysqld/mysqld.sock physarchive", "added") in told
     php = next(row for row in rows if row["what"] == "site.php_version")
     assert (php["site"], php["before"], php["after"]) == ("events.phys.campus.test", "8.2", "8.3")
     assert not {"process", "load", "connection"} & {row["what"] for row in rows}
     assert rows == space("changes", "phys.campus.test", "--json")["changes"]
     only = space("changes", "events.phys.campus.test", "--json")["changes"]
     assert only == [row for row in rows if row["site"] == "events.phys.campus.test"] != []
-    assert "database local physevents" in space("changes")
+    assert "database mariadb:/run/mysqld/mysqld.sock physevents" in space("changes")
     space("import-transcript", write(space, "3.txt", third))
     lost = {row["change"] for row in space("changes", "--json")["changes"] if row["what"] == "database"}
     assert lost == {"unread"}
     since = space("changes", "--since", "2026-11-24T01:50", "--json")["changes"]
-    assert ("local physevents", "unread") in {(row["key"], row["change"]) for row in since}
+    assert ("mariadb:/run/mysqld/mysqld.sock physevents", "unread") in {(row["key"], row["change"]) for row in since}
     assert "nothing is kept from 2020" in space("changes", "--since", "2020-01-01")
     for bad in ("yesterday", "99999w1", "999999w"):
         with pytest.raises(InputError):
