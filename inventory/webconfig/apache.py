@@ -46,6 +46,7 @@ def read(
             config.reached |= {name, tree.real(name)}
             top += parse(tree.real(name), state)
     server = _Server(top, state)
+    config.settings["user"] = _last(top, "user")
     config.vhosts = [server.vhost(item, True) for item in _flat(top, "virtualhost")]
     config.vhosts += server.itself(config.vhosts, tree.real(mains[0]) if mains else "")
     config.vhosts = list({(v.file, v.line, tuple(v.names)): v for v in config.vhosts}.values())

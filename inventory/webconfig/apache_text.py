@@ -83,12 +83,17 @@ def logical(text: str, file: str) -> Iterator[tuple[str, int, str]]:
         yield file, first, line[:_LONGEST]
 
 
-def environment(text: str) -> dict[str, str]:
-    """The variables of a shell file such as Debian's envvars or Red Hat's sysconfig/httpd, as far as plain assignments set them."""
-    found: dict[str, str] = {"SUFFIX": ""}
+def environment(text: str, suffix: str = "") -> dict[str, str]:
+    """The variables of a shell file such as Debian's envvars or Red Hat's sysconfig/httpd, as far as plain assignments set them.
+
+    `suffix` is what Debian's envvars make of an instance's name (`-intern` for /etc/apache2-intern).
+    """
+    found: dict[str, str] = {"SUFFIX": suffix}
     for raw in text.split("\n"):
         match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)=(\"[^\"]*\"|'[^']*'|[^\s;#]*)", raw)
         if match:
+            if match.group(1) == "SUFFIX":  # Debian's own lines compute it
+                continue
             value = match.group(2).strip("\"'")
             found[match.group(1)] = re.sub(r"\$\{?(\w+)\}?", lambda m: found.get(m.group(1), ""), value)[:4096]
     return found

@@ -60,12 +60,14 @@ class Vhost:
 
 @dataclass
 class WebConfig:
-    """All vhosts of one server; `problems` are {file, line, message}; `reached` are the files that were read."""
+    """All vhosts of one server; `problems` are {file, line, message}; `reached` are the files that were read; `settings` are the main
+    server's own (`user`)."""
 
     vhosts: list[Vhost] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
     lines: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
 
     def problem(self, file: str, line: int, message: str) -> None:
         """Note what could not be read; reading goes on."""
