@@ -70,7 +70,7 @@ def _site_name(host: str, vhost: Seen, observations: Sequence[Seen]) -> str:
     for name in vhost.data.get("names") or []:
         if valid_name(str(name)):
             return str(name).lower()
-    docroot = vhost.data.get("docroot")
+    docroot = vhost.data.get("host_docroot") or vhost.data.get("docroot")
     content = next((item for item in observations if item.kind == "content" and item.data.get("docroot") == docroot), None)
     # a distribution's own default page is not a site; a default vhost that holds more than that is
     if docroot and content is not None and (content.data.get("files") or 0) > 2:
@@ -99,6 +99,7 @@ def _from_vhosts(site: Site, vhosts: Sequence[Seen]) -> None:
     site.learn("site.web_server", plain.data.get("server"), plain)
     site.learn("site.vhosts", [[v.data.get("file"), v.data.get("line")] for v in vhosts], *vhosts)
     site.learn("site.docroot", plain.data.get("docroot") or None, plain)
+    _from_place(site, vhosts, plain)
     site.learn("site.tls", bool(secure), *vhosts)
     if secure:
         site.learn("site.certificate", (secure[0].data.get("tls") or {}).get("certificate"), *secure)
@@ -109,6 +110,23 @@ def _from_vhosts(site: Site, vhosts: Sequence[Seen]) -> None:
     site.learn("site.php", any(bool(v.data.get("php")) for v in vhosts), *vhosts)
     ports = sorted({int(e["port"]) for v in vhosts for e in v.data.get("listen") or [] if str(e.get("port", "")).isdigit()})
     site.learn("site.ports", ports, *vhosts)
+
+
+def _from_place(site: Site, vhosts: Sequence[Seen], plain: Seen) -> None:
+    """Whether its server runs, and in which container: there, paths are the container's own."""
+    states = [bool(v.data["running"]) for v in vhosts if v.data.get("running") is not None]
+    if states:
+        site.learn("site.running", any(states), *vhosts, why="" if any(states) else "no process of its web server uses this configuration")
+    inside = plain.data.get("container")
+    if isinstance(inside, Mapping):
+        name = str(inside.get("name") or inside.get("id") or f"process {inside.get('pid')}")
+        site.learn("site.container", f"{inside.get('runtime')} {name}", plain)
+        site.learn("site.host_docroot", plain.data.get("host_docroot"), plain)
+
+
+def _walked(site: Site) -> Any:
+    """Its docroot as the host sees it, which is how content and applications are told."""
+    return site.value("site.host_docroot") or site.value("site.docroot")
 
 
 def _is_tls(vhost: Seen) -> bool:
@@ -166,7 +184,7 @@ def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> Non
 
 
 def _from_content(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
-    content = _first(observations, "content", docroot=site.value("site.docroot"))
+    content = _first(observations, "content", docroot=_walked(site))
     if content is None:
         return
     data = content.data
@@ -187,7 +205,7 @@ def _from_content(site: Site, observations: Sequence[Seen], unread: set[Any]) ->
         site.learn(f"content.{name}", data.get(name), content)
     for name in ("links_outside", "php_in_uploads", "world_writable", "htaccess"):
         site.learn(f"content.{name}", data.get(name), content)
-    directives = [item for item in observations if item.kind == "htaccess" and _under(item.data.get("path"), site.value("site.docroot"))]
+    directives = [item for item in observations if item.kind == "htaccess" and _under(item.data.get("path"), _walked(site))]
     if directives or "htaccess" not in unread:
         lines = [str(line) for item in directives for line in item.data.get("lines") or []]
         site.learn(
@@ -203,7 +221,7 @@ def _under(path: Any, root: Any) -> bool:
 
 
 def _from_application(site: Site, observations: Sequence[Seen], unread: set[Any]) -> None:
-    docroot = site.value("site.docroot")
+    docroot = _walked(site)
     found = [item for item in observations if item.kind == "application" and _under(item.data.get("path"), docroot)]
     found.sort(key=lambda item: (len(str(item.data.get("path"))), str(item.data.get("name"))))
     dynamic = [item for item in found if str(item.data.get("name")) not in {"static", "unknown"}]
@@ -224,7 +242,7 @@ def _from_application(site: Site, observations: Sequence[Seen], unread: set[Any]
 
 def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], at: date | None) -> None:
     """Three proofs: the application's configuration, the list of databases, a database user that only this site can be."""
-    docroot = site.value("site.docroot")
+    docroot = _walked(site)
     configured = [i for i in observations if i.kind == "application" and _under(i.data.get("path"), docroot) and i.data.get("database")]
     if site.value("site.static"):
         site.learn("database.used", False, why="the site is static")
@@ -272,14 +290,14 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], a
 
 
 def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) -> None:
-    files = {str(entry[0]) for vhost in vhosts for entry in vhost.data.get("access_log") or [] if entry}
+    files = {_logged(vhost, entry) for vhost in vhosts for entry in vhost.data.get("access_log") or [] if entry}
     own = [i for i in observations if i.kind == "access_log" and _log_base(str(i.data.get("file"))) in files]
     if not files or not own:
         return
     shared = [
         v for v in observations
         if v.kind == "vhost" and v.data.get("enabled") and v not in vhosts
-        and files & {str(e[0]) for e in v.data.get("access_log") or [] if e}
+        and files & {_logged(v, e) for e in v.data.get("access_log") or [] if e}
         and not v.data.get("redirect_to")
     ]  # fmt: skip
     why = "the log is shared with other sites" if shared else ""
@@ -301,6 +319,12 @@ def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) 
             urls[str(item.data["path"])] = urls.get(str(item.data["path"]), 0) + int(item.data.get("count") or 0)
     top = sorted(urls, key=lambda path: (-urls[path], path))[:200]
     site.learn("use.top_urls", top, *own)
+
+
+def _logged(vhost: Seen, entry: Sequence[Any]) -> str:
+    """The log's name as the host sees it."""
+    inside = vhost.data.get("container")
+    return f"/proc/{inside.get('pid')}/root{entry[0]}" if isinstance(inside, Mapping) else str(entry[0])
 
 
 def _log_base(path: str) -> str:

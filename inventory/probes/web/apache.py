@@ -14,14 +14,14 @@ _ENVIRONMENTS = ("/etc/sysconfig/httpd", "/etc/sysconfig/apache2", "/etc/conf.d/
 
 def parse(section: Section) -> list[Observation]:
     """`web_server`, `vhost`, `web_problem`, `unknown`."""
-    gathered = gather(section)
+    gathered = gather(section, ("/apache2.conf", "/conf/httpd.conf", "/httpd.conf"))
     found = list(gathered.found)
     for place, instance in instances(gathered):
         variables = _variables(place, instance)
         config = apache.read(place.files, instance.main, place.links, variables, root=instance.root)
         user = config.settings.get("user") or variables.get("APACHE_RUN_USER") or ("apache" if "httpd" in instance.main else "www-data")
         found.append(Observation("web_server", described("apache", instance, place, gathered.package, user), instance.line))
-        found += place.observations("apache", config, **running(gathered, instance))
+        found += place.observations("apache", config, **running(instance))
     return found
 
 

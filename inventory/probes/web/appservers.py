@@ -136,7 +136,9 @@ def _process(block: Block) -> Observation:
             runtime, ident, name = [*text.split(" "), "", "", ""][:3]
             data["container"] = {"pid": number(pid), "runtime": runtime, "id": ident.strip("-"), "name": name if name != "-" else ""}
     if block.tag == "server":
-        return Observation("web_server", {**data, "running": True, "version": "", "main": "", "user": "", "configuration": "unknown"}, block.line)
+        return Observation(
+            "web_server", {**data, "running": True, "version": "", "main": "", "user": "", "configuration": "unknown"}, block.line
+        )
     return Observation("application_server", data, block.line)
 
 

@@ -31,7 +31,7 @@ process() {
 """
 
 _SCRIPT = r"""
-exec 4>&1; show=1; mains=$NL; host_seen=
+exec 4>&1; show=1; want=; prefix=; mains=$NL; host_seen=
 packaged() {
   dpkg-query -W -f '${Status} ${Version}\n' $1 2>/dev/null | awk '/ installed / { print $NF; exit }'
   if have rpm; then rpm -q --qf '%{VERSION}\n' $1 2>/dev/null | grep '^[0-9]' | head -n 1; fi
@@ -101,6 +101,7 @@ class Instance:
     prefix: str = ""
     root: str = ""
     variables: dict[str, str] = field(default_factory=dict)
+    live: bool = False
 
 
 @dataclass
@@ -148,8 +149,11 @@ def number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 11 else None
 
 
-def gather(section: Section) -> Gathered:
-    """The section's blocks by place; what could not be read is among `found`."""
+def gather(section: Section, mains: tuple[str, ...] = ()) -> Gathered:
+    """The section's blocks by place; what could not be read is among `found`.
+
+    `mains` are ends of main files' names: visits before there were `@ instance` lines are read by them.
+    """
     host = Place()
     gathered = Gathered([host], [])
     place, process = host, None
@@ -172,7 +176,22 @@ def gather(section: Section) -> Gathered:
             gathered.package = released(block.value)
         elif block.tag == "unknown":
             gathered.found.append(_unknown(block, place))
+    if mains and host.files and not any(place.instances for place in gathered.places):
+        host.instances += _earlier(section, host, mains)
     return gathered
+
+
+def _earlier(section: Section, host: Place, mains: tuple[str, ...]) -> Iterator[Instance]:
+    """The one instance of a visit that printed `@ process PID PPID UID COMMAND` and `@ version PACKAGE`."""
+    masters = [block.value.split(" ") for block in blocks(section.text) if block.tag == "process"]
+    version = next((block.value for block in blocks(section.text) if block.tag == "version"), "")
+    given = [after for words in masters for word, after in zip(words, words[1:], strict=False) if word in {"-c", "-f", "--config"}]
+    main = next((name for name in [*given, *(n for end in mains for n in sorted(host.files) if n.endswith(end))] if name in host.files), "")
+    if main:
+        yield Instance(
+            main, host.lines[main], number(masters[0][0]) if masters else None, live=bool(masters), version=f"/{released(version)}",
+            arguments=masters[0][3:] if masters else [],
+        )  # fmt: skip
 
 
 def _container(block: Block, places: list[Place]) -> Place:
@@ -202,6 +221,7 @@ def _instance(block: Block, process: Block | None) -> Instance:
     made = Instance(main, block.line)
     if process is not None and process.value.split(" ", 1)[0] == pid:
         _pid, uid, exe = [*process.value.split(" ", 2), "", ""][:3]
+        made.live = True
         made.pid, made.uid, made.exe, made.arguments = number(pid), number(uid), exe, [line.replace("\x01", "\n") for line in process.lines]
     for line in block.lines:
         word, _, value = line.partition(" ")
@@ -226,7 +246,7 @@ def described(server: str, instance: Instance, place: Place, package: str, user:
     """The `web_server` observation's data.  `version` is the binary's own word, else the package's; `flavour` its name where it has one."""
     flavour, slash, version = instance.version.partition("/")
     data: dict[str, Any] = {
-        "server": server, "running": instance.pid is not None, "version": version if slash else package if not place.container else "",
+        "server": server, "running": instance.live, "version": version if slash else package if not place.container else "",
         "main": instance.main, "user": user, "pid": instance.pid, "prefix": instance.prefix,
     }  # fmt: skip
     if slash and flavour.lower() not in {server, "apache"}:
@@ -244,6 +264,6 @@ def instances(gathered: Gathered) -> Iterator[tuple[Place, Instance]]:
                 yield place, instance
 
 
-def running(gathered: Gathered, instance: Instance) -> Mapping[str, Any]:
+def running(instance: Instance) -> Mapping[str, Any]:
     """What a vhost says of its server: whether that runs; an unused configuration beside a running one is not live."""
-    return {"running": instance.pid is not None}
+    return {"running": instance.live}

@@ -8,6 +8,8 @@ never opened.  The exact reading is `inventory.webconfig`'s, on the planner's si
 
 from __future__ import annotations
 
+from inventory.probes.web.naming import NAMES
+
 INCLUDES = r"""
 BEGIN { FS = "\t"; most = 2000000; lines = 30000 }
 function given(s,  n, i, out, name, at, end) {
@@ -114,7 +116,7 @@ $1 == "K" { kind = $2; next }
 $1 == "F" && !($2 in read) {
   read[$2] = 1; file = $2; total = n = 0; held = 0; carried = ""
   if (show) print "@ file " file
-  else print R "\t" file
+  format_name = ""
   name = file; sub(/^.*\//, "", name)
   suffix = match(file, /apache2-[^\/]*\//) ? substr(file, RSTART + 7, RLENGTH - 8) : ""
   hide = 0
@@ -125,6 +127,7 @@ $1 == "F" && !($2 in read) {
     if (show) print "|" (hide ? "" : line)
     if (hide) { if (index(line, "-----END")) hide = 0; continue }
     sub(/\r$/, "", line)
+    if (want != "") tell(line)
     if (name == "envvars" || kind == "environment") environment(line)
     else if (kind == "nginx") nginx(line)
     else if (kind == "apache") apache(line)
@@ -135,7 +138,8 @@ $1 == "F" && !($2 in read) {
   if (got < 0 && show) print "@ unknown " file " unreadable"
 }
 """
-"""awk: reads the files it is told of (`F`), prints them if `show` is set, else their names, and on stderr what they include (`P`)."""
+"""awk: reads the files it is told of (`F`), prints them if `show` is set, and on stderr what they include (`P`).  With `want` it tells what
+they name, too (`naming`)."""
 
 FOLLOW = (
     r"""
@@ -278,7 +282,7 @@ follow() {
     if test -z "$todo"; then break; fi
     seen=$seen$NL$todo
     told=`{ printf '%s\n' "K$TAB$kind" "$state" "$todo" | awk 'substr($0, 2, 1) == "\t" { print; next } $0 != "" { print "F\t" $0 }' |
-      awk -v R="$R" -v show="$show" "$INCLUDES" 2>&3; } 3>&1 >&4`
+      awk -v R="$R" -v show="$show" -v want="$want" -v prefix="$prefix" "$INCLUDES" 2>&3; } 3>&1 >&4`
     state=$state$NL`printf '%s\n' "$told" | awk '/^[VR]\t/'`
     todo=`printf '%s\n' "$told" | awk -F '\t' '$1 == "P" && !s[$3]++ { print $3 }'`
   done
@@ -300,6 +304,7 @@ rest() {
 strings() { tr -c '\040-\176' '\n' < "$1" 2>/dev/null; }
 INCLUDES='"""
     + INCLUDES
+    + NAMES
     + r"""'
 links=$NL; last=none
 """

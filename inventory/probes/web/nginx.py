@@ -13,13 +13,13 @@ from inventory.webconfig.model import WebConfig
 
 def parse(section: Section) -> list[Observation]:
     """`web_server`, `vhost`, `web_problem`, `unknown`."""
-    gathered = gather(section)
+    gathered = gather(section, ("/nginx.conf",))
     found = list(gathered.found)
     for place, instance in instances(gathered):
         config = nginx.read(place.files, instance.main, place.links, prefix=instance.prefix or None)
         data = described("nginx", instance, place, gathered.package, _user(place, instance))
         found.append(Observation("web_server", data, instance.line))
-        found += place.observations("nginx", config, **running(gathered, instance))
+        found += place.observations("nginx", config, **running(instance))
     return found
 
 

@@ -8,7 +8,7 @@ package tell the version.
 from __future__ import annotations
 
 from inventory.probes.base import Observation, Probe, Section, blocks
-from inventory.probes.web.collecting import PLACE, described, gather, instances, running
+from inventory.probes.web.collecting import PLACE, Instance, described, gather, instances, running
 from inventory.probes.web.following import FOLLOW
 from inventory.probes.web.masters import COMMANDS
 from inventory.webconfig import tomcat
@@ -30,7 +30,7 @@ SCRIPT = (
     + "MASK_XML='"
     + MASK_XML
     + r"""'
-exec 4>&1; show=1; bases=$NL
+exec 4>&1; show=1; want=; prefix=; bases=$NL
 option() { words "$2" | awk -v o="-D$1=" 'index($0, o) == 1 { print substr($0, length(o) + 1); exit }'; }
 version() {
   v=
@@ -99,12 +99,18 @@ def parse(section: Section) -> list[Observation]:
         for line in block.lines
         if line.startswith("home ")
     }
+    # visits before there were `@ instance` lines
+    bases = [(block.tag, block.value, block.line) for block in blocks(section.text) if block.tag in {"base", "running"}]
+    live = {value for tag, value, _ in bases if tag == "running"}
+    gathered.places[0].instances += [
+        Instance(f"{base}/conf/server.xml", line, prefix=base, live=base in live) for tag, base, line in bases if tag == "base"
+    ]
     for place, instance in instances(gathered):
         data = described("tomcat", instance, place, "", "") | {"home": homes.get(instance.line, "")}
         found.append(Observation("web_server", data, instance.line))
-        if instance.main in place.files or instance.main.rpartition("/")[0] in place.links or place.links:
+        if place.files:
             config = tomcat.read(place.files, instance.main, place.links, base=instance.prefix)
-            found += place.observations("tomcat", config, **running(gathered, instance))
+            found += place.observations("tomcat", config, **running(instance))
     return found
 
 

@@ -52,6 +52,8 @@ while test $n -lt 25; do
   p=`printf '%s\n' "$e" | sed -n 's/.*Cannot load \/usr\/lib\/apache2\/modules\/mod_\([a-z0-9_]*\).so.*/\1/p'`
   if test -n "$p"; then grep -rl "mod_$p.so" etc/apache2 etc/httpd 2>/dev/null | while IFS= read -r f; do sed -i "/mod_$p.so/d" "$f"; done; continue; fi
   p=`printf '%s\n' "$e" | sed -n "s/.*Invalid command '\([<A-Za-z]*\)'.*/\1/p"`
+  p=`sed -n 's/.*getpwnam("\([^"]*\)") failed.*/\1/p; s/.*bad user name \([a-z0-9_-]*\).*/\1/p; s/.*getgrnam("\([^"]*\)") failed.*/\1/p; s/.*bad group name \([a-z0-9_-]*\).*/\1/p' "$1/out" | head -n 1`
+  if test -n "$p"; then echo "$p:x:4242:4242::/:/bin/false" >> etc/passwd; echo "$p:x:4242:" >> etc/group; continue; fi
   m=
   case $e in *'No MPM loaded'*) m=mpm_prefork ;; esac
   case $p in
@@ -115,12 +117,16 @@ def nginx_dump(text: str) -> tuple[set[str], list[tuple[str, ...]]]:
         words: list[str] = []
         names: list[str] | None = None
         depth = 0
-        for match in re.finditer(r'#[^\n]*|"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|(?:\\.|\$\{\w+\}|[^\s{};"\'\\#])(?:\\.|\$\{\w+\}|[^\s{};\\])*', body, re.S):
+        for match in re.finditer(
+            r'#[^\n]*|"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|(?:\\.|\$\{\w+\}|[^\s{};"\'\\#])(?:\\.|\$\{\w+\}|[^\s{};\\])*',
+            body,
+            re.S,
+        ):
             token = match.group()
             if token.startswith("#"):
                 continue
             if token == "{":
-                stack.append(words[0] if words else "")
+                stack.append(words[0].strip("\"'") if words else "")
                 if stack[-1] == "server" and "stream" not in stack and "upstream" not in stack:
                     names, depth = [], len(stack)
                 words = []
@@ -131,12 +137,17 @@ def nginx_dump(text: str) -> tuple[set[str], list[tuple[str, ...]]]:
                 stack = stack[:-1]
                 words = []
             elif token == ";":
-                if names is not None and len(stack) == depth and words[:1] == ["server_name"]:
-                    names += [re.sub(r"^([\"'])(.*)\1$", r"\2", word, flags=re.S) for word in words[1:]]
+                if names is not None and len(stack) == depth and words and words[0].strip("\"'") == "server_name":
+                    names += [re.sub(r"^([\"'])(.*)\1$", r"\2", word, flags=re.S).replace('\\"', '"') for word in words[1:]]
                 words = []
             else:
                 words.append(token)
     return files, servers
+
+
+def _used(line: str) -> str:
+    """Where a macro is used, instead of the line of its definition."""
+    return re.sub(r"\(/?macro '.*' \(defined on line \d+ of \"[^\"]*\"\) used on line (\d+) of \"([^\"]*)\":\d+\)", r"(\2:\1)", line)
 
 
 def apache_vhosts(text: str) -> set[Vhost]:
@@ -148,6 +159,7 @@ def apache_vhosts(text: str) -> set[Vhost]:
     port = ""
     current: list[str] | None = None
     for line in text.split("\n"):
+        line = _used(line)
         head = re.match(r"(\S+):(\d+|\*)\s+(?:is a NameVirtualHost|(\S+) \((.+):(\d+)\))$", line)
         one = re.match(r"\s+port (\d+|\*) namevhost (\S+) \((.+):(\d+)\)$", line)
         alias = re.match(r"\s+(?:wild )?alias (\S+)$", line)
@@ -165,16 +177,17 @@ def apache_vhosts(text: str) -> set[Vhost]:
 def apache_docroots(text: str) -> dict[tuple[str, int], str]:
     """{(file, line of the virtual host): DocumentRoot}, from `apache2 -t -D DUMP_CONFIG` (mod_info), for those that have their own."""
     found: dict[tuple[str, int], str] = {}
-    file, line, within = "", 0, None
+    file, line, used, within = "", 0, 0, None
     for text_line in text.split("\n"):
         if match := re.match(r"\s*# In file: (.*)$", text_line):
-            file = match.group(1)
+            place = re.fullmatch(r"\(?(.*):(\d+)\)?", _used(f"({match.group(1)}:0)"))
+            file, used = (place.group(1), int(place.group(2))) if place else ("", 0)
         elif match := re.match(r"\s*#\s+(\d+):?$", text_line):
-            line = int(match.group(1))
+            line = used or int(match.group(1))
         elif re.match(r"\s*<VirtualHost ", text_line):
             within = (file, line)
         elif re.match(r"\s*</VirtualHost>", text_line):
             within = None
         elif within and (match := re.match(r"\s*DocumentRoot\s+(.*)$", text_line, re.I)):
-            found[within] = match.group(1).strip().strip("\"'")
+            found[within] = re.sub(r"^([\"'])(.*)\1$", r"\2", match.group(1).strip()).replace('\\"', '"')
     return found

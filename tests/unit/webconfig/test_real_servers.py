@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
+import re
 from pathlib import Path
 
 import pytest
@@ -49,8 +51,16 @@ def test_nginx(folder: Path, scratch: Path) -> None:
     assert sorted(ours) == sorted(tuple(dict.fromkeys(names)) for names in servers)
 
 
-def reading_lines(tree: Tree, file: str) -> list[str]:
+def lines_of(tree: Tree, file: str) -> list[str]:
     return [*(tree.text(file) or "").split("\n"), ""]
+
+
+def first_line(tree: Tree, file: str, line: int) -> int:
+    """Apache tells the last line of a directive that goes over several; we tell its first."""
+    lines = lines_of(tree, file)
+    while 1 < line <= len(lines) and lines[line - 2].endswith("\\"):
+        line -= 1
+    return line
 
 
 @pytest.mark.parametrize("folder", APACHE, ids=lambda folder: folder.name)
@@ -64,11 +74,11 @@ def test_apache(folder: Path, scratch: Path) -> None:
         pytest.skip(f"Apache refuses it: {text[:200]}")
     ACCEPTED["apache"].append(folder.name)
     reading, tree = read(folder, "apache")
-    said = {(tree.real(file), port, line): set(names) for file, port, line, names in apache_vhosts(text)}
+    said = {(tree.real(file), port, first_line(tree, file, line)): set(names) for file, port, line, names in apache_vhosts(text)}
     ours: dict[tuple[str, str, int], set[str]] = {}
     unnamed = set()
     for vhost in reading.config.vhosts:
-        if vhost.enabled and "<virtualhost" in reading_lines(tree, vhost.file)[vhost.line - 1].lower():
+        if vhost.enabled and re.match(r"\s*(<virtualhost|use\s)", lines_of(tree, vhost.file)[vhost.line - 1], re.I):
             for entry in vhost.listen:
                 key = (vhost.file, str(entry["port"]), vhost.line)
                 ours[key] = set(vhost.names)
@@ -81,6 +91,7 @@ def test_apache(folder: Path, scratch: Path) -> None:
     assert every <= {(file, line) for file, _port, line in ours}
     for key, names in said.items():
         if key not in unnamed:
+            names -= {"127.0.0.1", platform.node()} - ours[key]  # what Apache calls a virtual host without a ServerName
             assert names == ours[key] or (len(names) == 1 and names < ours[key] and f"port {key[1]} namevhost" not in text)
 
 
@@ -89,15 +100,17 @@ def test_apache_document_roots(folder: Path, scratch: Path) -> None:
     root = "/etc/apache2 -f apache2.conf" if (folder / "etc/apache2/apache2.conf").exists() else "/etc/httpd -f conf/httpd.conf"
     dump = f'apache2 -C "Include /truth.conf" -d {root} -t -D DUMP_CONFIG'
     info = "LoadModule info_module /usr/lib/apache2/modules/mod_info.so"
-    accepted, text = ask(folder, f"if test -e /etc/apache2/envvars; then . /etc/apache2/envvars; fi; echo {info} >> /truth.conf; {dump}", scratch)
+    accepted, text = ask(
+        folder, f"if test -e /etc/apache2/envvars; then . /etc/apache2/envvars; fi; echo {info} >> /truth.conf; {dump}", scratch
+    )
     if not accepted:
         pytest.skip(f"Apache refuses it: {text[:200]}")
     reading, tree = read(folder, "apache")
     ours = {(vhost.file, vhost.line): vhost.docroot for vhost in reading.config.vhosts if vhost.enabled}
     for (file, line), docroot in apache_docroots(text).items():
         expected = docroot if docroot.startswith("/") else f"/etc/{root.split()[0].split('/')[2]}/{docroot}"
-        if "${" not in docroot:
-            assert ours[tree.real(file), line] == expected.rstrip("/"), (file, line)
+        if "${" not in docroot and "\ufffd" not in docroot:
+            assert ours[tree.real(file), first_line(tree, file, line)] == expected.rstrip("/"), (file, line)
 
 
 def test_most_of_the_corpus_has_a_truth() -> None:
