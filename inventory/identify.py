@@ -290,8 +290,9 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], a
 
 
 def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) -> None:
+    """What its own log says; of a log that sites share, its own lines where the log tells them apart."""
     files = {_logged(vhost, entry) for vhost in vhosts for entry in vhost.data.get("access_log") or [] if entry}
-    own = [i for i in observations if i.kind == "access_log" and _log_base(str(i.data.get("file"))) in files]
+    own = [i for i in observations if i.kind == "access_log" and files & set(_log_names(i))]
     if not files or not own:
         return
     shared = [
@@ -300,25 +301,46 @@ def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) 
         and files & {_logged(v, e) for e in v.data.get("access_log") or [] if e}
         and not v.data.get("redirect_to")
     ]  # fmt: skip
-    why = "the log is shared with other sites" if shared else ""
-    requests = sum(int(i.data.get("requests") or 0) for i in own)
+    site.learn("use.log_shared", bool(shared), *own)
+    uses = [i for i in observations if i.kind == "access_use" and files & set(_log_names(i)) and _named(i, site)] if shared else []
+    told = uses or own
+    why = "" if uses or not shared else "the log is shared with other sites"
+    requests = sum(int(i.data.get("requests") or 0) for i in told)
     days: dict[str, int] = {}
+    months: dict[str, int] = {}
     for item in own:
         for day, count in (item.data.get("days") or {}).items():
             days[day] = days.get(day, 0) + int(count)
-    site.learn("use.requests", requests, *own, why=why)
+            months[day[:7]] = months.get(day[:7], 0) + int(count)
+    site.learn("use.requests", requests, *told, why=why)
     site.learn("use.days", len(days), *own, why=why)
-    site.learn("use.log_shared", bool(shared), *own)
     if days:
-        site.learn("use.requests_per_day", round(requests / len(days), 1), *own, why=why)
-    last = max((str(i.data.get("last") or "") for i in own), default="")
-    site.learn("use.last", last or None, *own, why=why)
+        site.learn("use.requests_per_day", round(requests / len(days), 1), *told, why=why)
+    for fact, field_name in (("use.last", "last"), ("use.last_human", "last_human")):
+        site.learn(fact, max((str(i.data.get(field_name) or "") for i in told), default="") or None, *told, why=why)
+    if not shared:
+        site.learn("use.months", dict(sorted(months.items())) or None, *own)
+    if uses or not shared:
+        posts = [i.data["posts"] if uses else (i.data.get("methods") or {}).get("POST", 0) for i in told if uses or i.data.get("methods")]
+        site.learn("use.posts", sum(posts) if posts else None, *told)
     urls: dict[str, int] = {}
     for item in observations:
-        if item.kind == "access_url" and _log_base(str(item.data.get("file"))) in files and not shared:
+        if item.kind == "access_url" and files & set(_log_names(item)) and (not shared or _named(item, site)):
             urls[str(item.data["path"])] = urls.get(str(item.data["path"]), 0) + int(item.data.get("count") or 0)
     top = sorted(urls, key=lambda path: (-urls[path], path))[:200]
     site.learn("use.top_urls", top, *own)
+
+
+def _named(item: Seen, site: Site) -> bool:
+    """Whether a log's own word for the virtual host is one of the site's names."""
+    return str(item.data.get("vhost") or "").rpartition(":")[0 if ":" in str(item.data.get("vhost")) else 2].lower() in site.names
+
+
+def _log_names(item: Seen) -> tuple[str, str]:
+    """What a log may be called in a configuration: its file without the rotation's ending, and its name there (with `%Y` or `$host`)."""
+    file = str(item.data.get("file"))
+    inside = re.match(r"/proc/\d+/root(?=/)", file)
+    return _log_base(file), (inside.group() if inside else "") + str(item.data.get("named") or "")
 
 
 def _logged(vhost: Seen, entry: Sequence[Any]) -> str:
@@ -328,4 +350,4 @@ def _logged(vhost: Seen, entry: Sequence[Any]) -> str:
 
 
 def _log_base(path: str) -> str:
-    return re.sub(r"(\.\d+)?(\.gz)?$", "", re.sub(r"-\d{8}(?=(\.gz)?$)", "", path))
+    return re.sub(r"(\.\d+)?(\.(gz|bz2|xz|zst))?$", "", re.sub(r"[-._]\d{4}-?\d\d-?\d\d(?=(\.(gz|bz2|xz|zst))?$)", "", path))

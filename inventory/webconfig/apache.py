@@ -204,7 +204,7 @@ class _Server:
         php = bool(fastcgi) or any("php" in module for module in self.state.modules)
         php = php or any(arg.lower().startswith("application/x-httpd-php") for line in handlers for arg in line.args[:1])
         logs = _values(block, "customlog") or _values(block, "transferlog") or _values(own, "customlog")
-        access = [[self.path(line.args[0]), (line.args[1:] or [""])[0]] for line in logs if not line.args[0].startswith("|")]
+        access = [[self.path(path), (line.args[1:] or [""])[0]] for line in logs if (path := _logged(line.args[0]))]
         return Vhost(
             "apache", unique([name for name in names if name]), listen, docroot.rstrip("/") or docroot, item.file, item.line, enabled,
             {"certificate": self.path(certificate), "key": self.path(key)} if any(entry["tls"] for entry in listen) else None,
@@ -232,6 +232,17 @@ class _Server:
         place = roots[-1] if roots else _values(self.top, "proxypass")[0]
         args = unique([f"{address or '*'}:{port}" for address, port, _kind in free])
         return [self.vhost(Line("virtualhost", args, place.file or main, place.line, self.top), True)]
+
+
+def _logged(target: str) -> str:
+    """The file of a log; of a piped one what rotatelogs, cronolog and their kin write to, '' if that is no file."""
+    if not target.startswith("|"):
+        return target
+    words = [word.strip("\"'") for word in target.lstrip("|$").split()]
+    files = [word for word in words if word.startswith("/") and not re.search(r"bin/|\.(sh|pl|py)$", word)]
+    if not files:
+        return ""
+    return files[-1] + (".*" if "rotatelogs" in target and "%" not in files[-1] else "")
 
 
 def _redirect(block: list[Line]) -> str:

@@ -208,12 +208,20 @@ def _vhost(server: Directive, http: _Http, enabled: bool) -> Vhost:
     fastcgi = sorted(passed.pop("fastcgi_pass"))
     proxy = sorted(set().union(*passed.values()))
     logs = _all(block, "access_log") or _all(http.directives, "access_log")
-    access = [[item.args[0], item.args[1] if len(item.args) > 1 else "combined"] for item in logs if item.args and item.args[0] != "off"]
+    access = [
+        [_log(values.one(item.args[0]), http.prefix), item.args[1] if len(item.args) > 1 and "=" not in item.args[1] else "combined"]
+        for item in logs
+        if item.args and item.args[0] != "off"
+    ]
     default = any(entry["default"] for entry in listen)
     return Vhost(
         "nginx", names, listen, docroot, server.file, server.line, enabled, tls, proxy, fastcgi, bool(fastcgi), _redirect(block), access,
         False, default, problems,
     )  # fmt: skip
+
+
+def _log(path: str, prefix: str) -> str:
+    return path if not prefix or path.startswith(("/", "syslog:", "$", "memory:")) else f"{prefix}/{path}"
 
 
 def _moved(block: list[Directive]) -> str:
