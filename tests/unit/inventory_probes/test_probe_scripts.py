@@ -11,7 +11,7 @@ import pytest
 from inventory.probes import accesslog, certificates, cron, network, php, services, system
 from inventory.probes.logsummary import SUMMARY
 from inventory.probes.base import Probe, Section
-from inventory.probes.fragments import MASK, SHOW, WEB_CONFIGURATION
+from inventory.probes.fragments import MASK, SHOW
 
 PROBES = [module.PROBE for module in (system, network, services, php, cron, certificates, accesslog)]
 SHELLS = [path for path in map(shutil.which, ("dash", "bash", "ksh", "mksh", "sh")) if path]
@@ -83,18 +83,6 @@ def test_a_path_with_a_newline_forges_no_marker(tmp_path: Path) -> None:
     hostile.write_text("* * * * * id")
     result = run(["sh", "-c", SHOW + 'file "$0"', str(hostile)])
     assert result.stdout.split("\n") == [f"@ file {tmp_path}/x\\n@ user forged", "|* * * * * id", ""]
-
-
-def test_only_the_certificate_leaves_the_host(tmp_path: Path) -> None:
-    """A file that holds the key before and after the certificate."""
-    key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
-    pem = tmp_path / "all.pem"
-    pem.write_text(key + "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n" + key)
-    function = certificates.SCRIPT.removeprefix(SHOW + WEB_CONFIGURATION).partition("\nconf_files ")[0]
-    result = run(["sh", "-c", SHOW + function + '\ncertificate "$0" /key', str(pem)])
-    assert "c2VjcmV0" not in result.stdout
-    assert "|QUJD" in result.stdout
-    assert "KEY" not in result.stdout
 
 
 def test_php_values_are_masked(tmp_path: Path) -> None:
