@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from inventory import lifecycle
+from inventory import lifecycle, phpfacts
 from inventory.register import valid_name
 
 Evidence = list[Any]  # [snapshot id, section, line]
@@ -58,7 +58,7 @@ def sites(host: str, observations: Sequence[Seen], at: date | None = None) -> li
             found.setdefault(name, (Site(name, host, []), []))[1].append(seen)
     for site, vhosts in found.values():
         _from_vhosts(site, vhosts)
-        _from_host(site, observations, at)
+        _from_host(site, vhosts, observations, at)
         _from_content(site, observations, unread)
         _from_application(site, observations, unread)
         _from_database(site, observations, unread, at)
@@ -149,7 +149,7 @@ def _support(site: Site, fact: str, product: str, version: str, at: date | None,
             site.learn(f"{fact}_supported", at <= end, *seen, why=f"on {at.isoformat()}")
 
 
-def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> None:
+def _from_host(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen], at: date | None) -> None:
     system = _first(observations, "os")
     if system is not None:
         site.learn("host.os", system.data.get("id"), system)
@@ -161,20 +161,8 @@ def _from_host(site: Site, observations: Sequence[Seen], at: date | None) -> Non
         site.learn("host.memory_bytes", hardware.data.get("memory_bytes"), hardware)
         site.learn("host.virtualization", hardware.data.get("virtualization"), hardware)
     if site.value("site.php"):
-        pools = [item for item in observations if item.kind == "php_pool"]
-        sockets = [str(text).removeprefix("unix:") for text in site.value("site.fastcgi_to") or []]
-        pool = next((p for p in pools if str(p.data.get("listen")) in sockets), None)
-        if pool is not None:
-            site.learn("site.php_version", pool.data.get("version"), pool)
-            site.learn("site.web_user", pool.data.get("user"), pool)
-            site.learn("site.pool", pool.data.get("name"), pool)
-        else:
-            sapi = "apache" if site.value("site.web_server") == "apache" else "fpm"
-            versions = [v for v in observations if v.kind == "php_version" and v.data.get("sapi") == sapi]
-            by_socket = [v for v in versions if any(str(v.data.get("version")) in text for text in sockets)]
-            version = (by_socket or versions)[0] if len(by_socket) == 1 or len(versions) == 1 else None
-            if version is not None:
-                site.learn("site.php_version", version.data.get("version"), version)
+        for name, value, proofs, why in phpfacts.facts(vhosts, observations, str(_walked(site) or "")):
+            site.learn(name, value, *proofs, why=why)
     if version := site.value("site.php_version"):
         _support(site, "site.php", "php", str(version), at)
     if site.value("site.web_user") is None:
@@ -333,7 +321,9 @@ def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) 
 
 def _named(item: Seen, site: Site) -> bool:
     """Whether a log's own word for the virtual host is one of the site's names."""
-    return str(item.data.get("vhost") or "").rpartition(":")[0 if ":" in str(item.data.get("vhost")) else 2].lower() in site.names
+    name = str(item.data.get("vhost") or "").lower()
+    host, _, port = name.rpartition(":")
+    return (host if port.isdigit() and host else name) in site.names
 
 
 def _log_names(item: Seen) -> tuple[str, str]:

@@ -54,6 +54,14 @@ class State:
     here: str = ""
 
 
+def deep(block: list[Line], within: Line | None = None) -> Iterator[tuple[Line, Line | None]]:
+    """Every directive of a block with the section it stands in; other vhosts are not entered."""
+    for item in block:
+        yield item, within
+        if item.block and item.name != "virtualhost":
+            yield from deep(item.block, item)
+
+
 def words(text: str) -> list[str]:
     """Apache's own splitting: quotes count only where a word begins, a backslash escapes the quote and itself."""
     found = []

@@ -25,6 +25,7 @@ KEPT = frozenset(
 )
 """Directives without a block that say what a vhost is.  The others (headers, buffers, parameters) are most of what snippets hold, and a thousand
 vhosts include the same snippets."""
+PHP_VALUES = (["PHP_VALUE"], ["PHP_ADMIN_VALUE"])
 _ENTRIES = {"map", "upstream", "geo", "split_clients", "match"}
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 
@@ -119,7 +120,12 @@ def expand(
     A file that includes itself is read once.
     """
     for item in directives:
-        if item.block is None and not every and item.name not in KEPT:
+        if (
+            item.block is None
+            and not every
+            and item.name not in KEPT
+            and not (item.name == "fastcgi_param" and item.args[:1] in PHP_VALUES)
+        ):
             continue
         if not config.spend(1, item.file, item.line):
             return
