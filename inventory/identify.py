@@ -63,6 +63,7 @@ def sites(host: str, observations: Sequence[Seen], at: date | None = None) -> li
         _from_application(site, observations, unread)
         _from_database(site, observations, unread, at)
         _from_use(site, vhosts, observations)
+        _from_backend(site, observations)
     return [found[name][0] for name in sorted(found)]
 
 
@@ -277,6 +278,28 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], a
         site.learn("database.missing", True, configured[0], why="the configuration names it, the server does not list it")
 
 
+def _from_backend(site: Site, observations: Sequence[Seen]) -> None:
+    """What answers behind the proxy, where that is a process of the same host: by the address that it listens on."""
+    behind: dict[str, Seen] = {}
+    for target in site.value("site.proxy_to") or []:
+        text = re.sub(r"^[a-z+]+://", "", str(target))
+        wanted = f"unix:{text.removeprefix('unix:').partition(':')[0]}" if text.startswith(("unix:", "/")) else text.partition("/")[0]
+        wanted = re.sub(r"^(localhost|\[::1\])(?=:)", "127.0.0.1", wanted)
+        port = wanted.rpartition(":")[2]
+        near = wanted.startswith("127.")
+        for item in observations:
+            listens = [str(one) for one in item.data.get("listens") or []] if item.kind == "application_server" else []
+            if wanted in listens or (near and any(re.fullmatch(rf"((0\.){{3}}0|\[::\]):{re.escape(port)}", one) for one in listens)):
+                behind.setdefault(str(item.data.get("server")), item)
+            elif item.kind == "vhost" and near and item.data.get("server") == "tomcat":
+                if any(str(entry.get("port")) == port for entry in item.data.get("listen") or []):
+                    behind.setdefault("tomcat", item)
+    if behind:
+        site.learn("site.backend", sorted(behind), *behind.values(), why="it listens where the proxy sends requests")
+        folders = sorted({str(i.data["directory"]) for i in behind.values() if i.data.get("directory") and i.data["directory"] != "/"})
+        site.learn("site.backend_directory", folders or None, *behind.values())
+
+
 def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) -> None:
     """What its own log says; of a log that sites share, its own lines where the log tells them apart."""
     files = {_logged(vhost, entry) for vhost in vhosts for entry in vhost.data.get("access_log") or [] if entry}
@@ -290,9 +313,10 @@ def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) 
         and not v.data.get("redirect_to")
     ]  # fmt: skip
     site.learn("use.log_shared", bool(shared), *own)
-    uses = [i for i in observations if i.kind == "access_use" and files & set(_log_names(i)) and _named(i, site)] if shared else []
-    told = uses or own
-    why = "" if uses or not shared else "the log is shared with other sites"
+    lines = [i for i in observations if i.kind == "access_use" and files & set(_log_names(i))] if shared else []
+    split = bool(lines)  # the log tells its sites apart: one that it does not name was not asked for
+    told = [i for i in lines if _named(i, site)] if split else own
+    why = "the log is shared with other sites" if shared and not split else "" if told else "a log of several sites does not name it"
     requests = sum(int(i.data.get("requests") or 0) for i in told)
     days: dict[str, int] = {}
     months: dict[str, int] = {}
@@ -300,16 +324,16 @@ def _from_use(site: Site, vhosts: Sequence[Seen], observations: Sequence[Seen]) 
         for day, count in (item.data.get("days") or {}).items():
             days[day] = days.get(day, 0) + int(count)
             months[day[:7]] = months.get(day[:7], 0) + int(count)
-    site.learn("use.requests", requests, *told, why=why)
+    site.learn("use.requests", requests, *(told or own), why=why)
     site.learn("use.days", len(days), *own, why=why)
     if days:
-        site.learn("use.requests_per_day", round(requests / len(days), 1), *told, why=why)
+        site.learn("use.requests_per_day", round(requests / len(days), 1), *(told or own), why=why)
     for fact, field_name in (("use.last", "last"), ("use.last_human", "last_human")):
         site.learn(fact, max((str(i.data.get(field_name) or "") for i in told), default="") or None, *told, why=why)
     if not shared:
         site.learn("use.months", dict(sorted(months.items())) or None, *own)
-    if uses or not shared:
-        posts = [i.data["posts"] if uses else (i.data.get("methods") or {}).get("POST", 0) for i in told if uses or i.data.get("methods")]
+    if split or not shared:
+        posts = [i.data["posts"] if split else (i.data.get("methods") or {}).get("POST", 0) for i in told if split or i.data.get("methods")]
         site.learn("use.posts", sum(posts) if posts else None, *told)
     urls: dict[str, int] = {}
     for item in observations:

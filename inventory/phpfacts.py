@@ -1,8 +1,8 @@
 """Which PHP really serves a site, from which pool, with which settings and modules: facts from the vhost and from what the host has.  Pure.
 
-In: the site's vhosts, all observations of its host, its docroot.  Out: facts as (name, value, observations that prove it, why).  Settings are
-put together in PHP's own order: php.ini, the scan directory, the vhost's or the pool's values, `.user.ini` and `.htaccess`, each with the file
-that had the last word; what an administrator's directive sets is not overridden.
+In: the site's vhosts, all observations of its host, its docroot.  Out: facts as (name, value, observations that prove it, why).
+Settings are put together in PHP's own order: php.ini, the scan directory, the vhost's or the pool's values, `.user.ini` and `.htaccess`,
+each with the file that had the last word; what an administrator's directive sets is not overridden.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _address(text: str) -> str:
         return text.removesuffix(":")
     text = text.partition("/")[0]
     host, _, port = text.rpartition(":")
-    host = {"localhost": "127.0.0.1", "": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1"}.get(host, host)
+    host = "127.0.0.1" if host in {"localhost", "", "*"} or re.fullmatch(r"(0\.){3}0", host) else host
     return f"{host}:{port}"
 
 

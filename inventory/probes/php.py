@@ -13,7 +13,7 @@ from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
 from inventory.probes.docroots import DOCROOTS
-from inventory.probes.fragments import MASK, SHOW, assignments, number
+from inventory.probes.fragments import MASK, SHOW, assignments
 from inventory.probes.web.following import FOLLOW
 from inventory.probes.web.masters import COMMANDS
 

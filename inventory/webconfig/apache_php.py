@@ -1,7 +1,7 @@
 """Which PHP answers for an Apache vhost, and what the configuration sets for it.  Pure.
 
-In: the directives of the vhost and of the main server, the FastCGI addresses found in them, the modules loaded.  A handler that names no PHP
-(`SetHandler server-status`) says nothing here.
+In: the directives of the vhost and of the main server, the FastCGI addresses found in them, the modules loaded.  A handler that names
+no PHP (`SetHandler server-status`) says nothing here.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ _TOKEN = re.compile(
     re.S,
 )
 _LUA = re.compile(r"""--\[=*+\[|--[^\n]*+|\[=*+\[|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|[{}]""", re.S)
-KEPT = frozenset(
-    "server_name listen root alias set proxy_pass fastcgi_pass uwsgi_pass scgi_pass grpc_pass memcached_pass ssl ssl_certificate ssl_certificate_key "
-    "access_log log_format return rewrite include user".split()
-)
-"""Directives without a block that say what a vhost is.  The others (headers, buffers, parameters) are most of what snippets hold, and a thousand
-vhosts include the same snippets."""
+KEPT = {
+    "server_name", "listen", "root", "alias", "set", "proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "ssl",
+    "ssl_certificate", "ssl_certificate_key", "access_log", "log_format", "return", "rewrite", "include", "user",
+}  # fmt: skip
+"""Directives without a block that say what a vhost is.  The others (headers, buffers, parameters) are most of what snippets hold, and a
+thousand vhosts include the same snippets."""
 PHP_VALUES = (["PHP_VALUE"], ["PHP_ADMIN_VALUE"])
 _ENTRIES = {"map", "upstream", "geo", "split_clients", "match"}
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}

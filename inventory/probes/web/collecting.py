@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from inventory.probes.base import Block, Observation, Section, blocks, unknown
 from inventory.probes.web.following import FOLLOW
-from inventory.probes.web.masters import APACHE, CADDY, COMMANDS, LIGHTTPD, NGINX, SERVERS
+from inventory.probes.web.masters import APACHE, CADDY, COMMANDS, LIGHTTPD, NGINX
 from inventory.webconfig.model import WebConfig
 
 PLACE = r"""
@@ -185,7 +186,7 @@ def _earlier(section: Section, host: Place, mains: tuple[str, ...]) -> Iterator[
     """The one instance of a visit that printed `@ process PID PPID UID COMMAND` and `@ version PACKAGE`."""
     masters = [block.value.split(" ") for block in blocks(section.text) if block.tag == "process"]
     version = next((block.value for block in blocks(section.text) if block.tag == "version"), "")
-    given = [after for words in masters for word, after in zip(words, words[1:], strict=False) if word in {"-c", "-f", "--config"}]
+    given = [after for words in masters for word, after in pairwise(words) if word in {"-c", "-f", "--config"}]
     main = next((name for name in [*given, *(n for end in mains for n in sorted(host.files) if n.endswith(end))] if name in host.files), "")
     if main:
         yield Instance(

@@ -126,7 +126,7 @@ def test_visitors(agent: str) -> None:
 
 def test_patterns_are_plain_to_every_awk() -> None:
     assert "'" not in BOTS + SUMMARY
-    assert BOTS == BOTS.lower()
+    assert BOTS.lower() == BOTS
 
 
 def hostile(seed: int, count: int) -> list[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from inventory.probes import accesslog, certificates, cron, network, php, services, system
-from inventory.probes.logsummary import SUMMARY
 from inventory.probes.base import Probe, Section
 from inventory.probes.fragments import MASK, SHOW
+from inventory.probes.logsummary import SUMMARY
 
 PROBES = [module.PROBE for module in (system, network, services, php, cron, certificates, accesslog)]
 SHELLS = [path for path in map(shutil.which, ("dash", "bash", "ksh", "mksh", "sh")) if path]

@@ -85,7 +85,7 @@ def possible() -> str:
 def certificate(directory: Path) -> Path:
     """A self-signed certificate with its key, in one file."""
     path = directory / "both.pem"
-    argv = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=truth.example.edu -keyout".split()
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=truth.example.edu", "-keyout"]
     subprocess.run([*argv, str(path), "-out", str(directory / "c.pem")], check=True, capture_output=True)
     path.write_text(path.read_text() + (directory / "c.pem").read_text())
     return path

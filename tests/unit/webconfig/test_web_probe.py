@@ -56,8 +56,8 @@ CONTAINER = """@ root 4711 docker 0123456789abcdef web-1
 |http { server { server_name in.example.edu; root html; } }
 @ root -
 @ instance - /etc/nginx/nginx.conf
-|version 
-|prefix 
+|version
+|prefix
 @ file /etc/nginx/nginx.conf
 |http { server { server_name out.example.edu; root /srv/out; } }
 @ package 1:1.22.1-9+deb12u1
