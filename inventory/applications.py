@@ -27,7 +27,7 @@ GENERIC = (
     "[Cc]onn*.asp", "*[Cc]onfig*.asp", "[Cc]onn*.jsp", "*[Cc]onfig*.jsp", "[Dd][Bb]*.jsp",
 )  # fmt: skip
 INDEXES = ("index.html", "index.htm")
-DSN = {"dsn.name": "name", "dsn.user": "user", "dsn.host": "host", "dsn.server": "server", "dsn.port": "port"}
+DSN = {"dsn.name": "name", "dsn.user": "user", "dsn.host": "host", "dsn.server": "server", "dsn.port": "port", "dsn.socket": "socket"}
 
 
 def pattern(text: str) -> str:

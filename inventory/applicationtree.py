@@ -35,7 +35,7 @@ _PAIRS = re.compile(rb"(?:^|;)[ ]*(?:host|dbname|server|data source|initial cata
 SCHEMES = frozenset(b"mysql mysql2 mysqli mariadb pgsql postgres postgresql sqlserver mssql pdo_mysql pdo_pgsql sqlite".split())
 PAIRS = {
     b"host": "host", b"server": "host", b"data source": "host", b"dbname": "name", b"database": "name", b"initial catalog": "name",
-    b"databasename": "name", b"uid": "user", b"user id": "user", b"user": "user", b"port": "port",
+    b"databasename": "name", b"uid": "user", b"user id": "user", b"user": "user", b"port": "port", b"unix_socket": "socket",
 }  # fmt: skip
 SECRET = re.compile(rb"pass|pwd|secret|token|salt|_key", re.I)
 LINEWISE = ("env", "ini", "properties", "yml", "yaml", "local", "production")

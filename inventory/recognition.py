@@ -16,7 +16,7 @@ from inventory.applications import DSN, GENERATOR, GENERIC, INDEXES, SECTIONS, D
 
 PAGES = {"php": "PHP application", "jsp": "JSP pages", "aspx": "ASP.NET", "asp": "Classic ASP"}
 LANGUAGES = {"php": "PHP", "jsp": "Java", "aspx": ".NET", "asp": "VBScript"}
-DATABASE = ("name", "user", "host", "server", "port", "charset", "prefix")
+DATABASE = ("name", "user", "host", "server", "port", "charset", "prefix", "socket")
 PRODUCTS = {
     "mysqli": "mysql", "pdo_mysql": "mysql", "mysql2": "mysql", "pgsql": "postgresql", "postgres": "postgresql", "postgis": "postgresql",
     "pdo_pgsql": "postgresql", "sqlite3": "sqlite", "pdo_sqlite": "sqlite", "mssql": "sqlserver", "sqlsrv": "sqlserver", "oci": "oracle",
@@ -247,7 +247,16 @@ def _database(settings: list[tuple[str, str]], fields: dict[str, str], server: s
     found = {name: values.get(name) for name in DATABASE[:3]}
     found["server"] = PRODUCTS.get(product, product) or server or None
     found |= {name: values[name] for name in DATABASE[4:] if name in values}
-    return found, details
+    return found | _placed(str(found["host"] or "")), details
+
+
+def _placed(host: str) -> dict[str, str]:
+    """Host, port and socket out of `db.edu:3307`, `localhost:/run/mysqld.sock`, `[::1]:3306`, `/run/mysqld.sock`."""
+    match = re.fullmatch(r"([^:/]*|\[[^\]]*\]):(\d{1,5})", host)
+    if match:
+        return {"host": match.group(1) or "localhost", "port": match.group(2)}
+    name, _, socket = host.partition(":") if re.match(r"[\w.-]*:/", host) else ("", "", host if host.startswith("/") else "")
+    return {"host": name or "localhost", "socket": socket} if socket else {}
 
 
 def _plain(value: str) -> Any:

@@ -18,6 +18,14 @@ if test "$(id -u)" = 0; then
   # shellcheck disable=SC2086  (a list of packages)
   test -z "$missing" || { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; }
 fi
+# real servers say what a configuration means (tests/unit/webconfig); their packages must not start them
+if test "$(id -u)" = 0 && ! { command -v nginx && command -v apache2 && command -v mksh; } >/dev/null; then
+  apt-get update -qq
+  kept=; if test -e /usr/sbin/policy-rc.d; then kept=1; else printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light apache2 libapache2-mod-php8.2 mksh openssl >/dev/null
+  test -n "$kept" || rm -f /usr/sbin/policy-rc.d
+  for unit in nginx apache2; do systemctl disable -q "$unit" 2>/dev/null || true; done
+fi
 # the catalogue's tests start a PostgreSQL cluster of their own: the package must not start one, too
 if test "$(id -u)" = 0 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
   apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null

@@ -46,7 +46,7 @@ def _chains(vhost: Seen, observed: Observed) -> list[backends.Chain]:
 def _leads_inside(own: Sequence[Seen], observed: Observed) -> bool:
     """Whether the docroot is the backend's: the front has none, or one that holds nothing."""
     for vhost in own:
-        content_seen = observed.where("content", "docroot", vhost.data.get("docroot"))
+        content_seen = observed.where("content", "docroot", vhost.data.get("host_docroot") or vhost.data.get("docroot"))
         if vhost.data.get("docroot") and (content_seen is None or (content_seen.data.get("files") or 0) > 0):
             return False
     return True
@@ -57,7 +57,7 @@ def _describe(
 ) -> None:
     vhosts.describe(site, own, inner if _leads_inside(own, observed) else (), observed, at)
     backends.describe(site, chains)
-    machine.describe(site, observed, at)
+    machine.describe(site, [*own, *inner], observed, at)
     content.describe(site, observed)
     applications = content.applications(site, observed)
     content.describe_application(site, observed, applications)

@@ -83,6 +83,7 @@ class Chain:
     kind: str = ""
     process: Seen | None = None
     listener: Seen | None = None
+    server: Seen | None = None
     remote: str = ""
     missing: bool = False
     place: Place | None = None
@@ -118,6 +119,7 @@ def follow(target: str, names: Sequence[str], observed: Observed) -> Chain:
         chain.listener = listener
         chain.seen.append(listener)
         _process(chain, observed.where("process", "pid", listener.data.get("pid")), str(listener.data.get("process") or ""))
+        _served(chain, at, observed)
         behind = _vhost(at, names, observed)
         if behind is None:
             break
@@ -155,17 +157,31 @@ def _process(chain: Chain, process: Seen | None, name: str) -> None:
         chain.steps.append(name)
 
 
+def _served(chain: Chain, at: Place, observed: Observed) -> None:
+    """The application server that listens there, by its own sockets: it says in which folder it runs."""
+    hosts = (at.host, "127.0.0.1", "0.0.0.0", "[::]", "[::1]", "*")  # noqa: S104
+    wanted = {f"unix:{at.socket}"} if at.socket else {f"{host}:{at.port}" for host in hosts}
+    for item in observed.of("application_server"):
+        if wanted & {str(text) for text in item.data.get("listens") or []}:
+            chain.server = item
+            chain.seen.append(item)
+            name = str(item.data.get("server") or "")
+            chain.kind = chain.kind or classify(name) or classify(str(item.data.get("command") or ""))
+            if name and name not in chain.steps:
+                chain.steps.append(name)
+            return
+
+
 def _socket(chain: Chain, at: Place, observed: Observed) -> None:
     pool = next((p for p in observed.of("php_pool") if str(p.data.get("listen")) == at.socket), None)
     if pool is not None:
         chain.kind = "php"
         chain.seen.append(pool)
         return
-    bound = observed.where("unix_listener", "path", at.socket)
-    if bound is not None:
-        chain.listener = bound
-        chain.seen.append(bound)
-        _process(chain, observed.where("process", "pid", bound.data.get("pid")), str(bound.data.get("process") or ""))
+    _served(chain, at, observed)
+    if chain.server is not None:
+        process = observed.where("process", "pid", chain.server.data.get("pid"))
+        _process(chain, process, "")
         return
     # the path on a command line, or the connection itself, tells as much where sockets are not listed
     process = next((p for p in observed.of("process") if at.socket in str(p.data.get("command") or "")), None)
@@ -200,15 +216,19 @@ def describe(site: Site, chains: Sequence[Chain]) -> None:
     """What answers behind the site's web server."""
     if not chains:
         return
-    main = max(chains, key=lambda chain: (bool(chain.vhosts), chain.process is not None, bool(chain.kind), -chains.index(chain)))
+    main = max(chains, key=lambda chain: (*_told(chain), -chains.index(chain)))
     site.learn("backend.chain", [" → ".join(chain.steps) for chain in chains], *_once(chains))
     site.learn("backend.kind", main.kind or None, *main.seen)
     site.learn("backend.address", str(main.place) if main.place is not None and not main.place.named else None, *main.seen)
     if main.process is not None:
         site.learn("backend.command", str(main.process.data.get("command"))[:500], main.process)
         site.learn("backend.user", main.process.data.get("user"), main.process)
+    elif main.server is not None:
+        site.learn("backend.command", main.server.data.get("command") or None, main.server)
     elif main.listener is not None:
         site.learn("backend.command", main.listener.data.get("process") or None, main.listener)
+    if main.server is not None and main.server.data.get("directory") not in {None, "", "/"}:
+        site.learn("backend.folder", main.server.data["directory"], main.server, why="the folder that it runs in")
     remote = sorted({chain.remote for chain in chains if chain.remote})
     if remote:
         site.learn("backend.remote", remote, *_once(chains), why="the proxy leads to another machine")
@@ -221,6 +241,11 @@ def describe(site: Site, chains: Sequence[Chain]) -> None:
         site.learn("backend.exposed", wide, listener, why="whether visitors can pass the front by and ask the backend's port themselves")
     if main.kind in SYSTEMS:
         site.kind = "system"
+
+
+def _told(chain: Chain) -> tuple[bool, bool, bool]:
+    """How much is known of a chain's end."""
+    return bool(chain.vhosts), chain.process is not None or chain.server is not None, bool(chain.kind)
 
 
 def _once(chains: Iterable[Chain]) -> list[Seen]:

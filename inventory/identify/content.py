@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inventory.identify.facts import Observed, Seen, Site, under
+from inventory.identify.facts import Observed, Seen, Site, under, walked
 
 _SUMS = (
     "bytes", "files", "directories", "symlinks", "newest", "age_days", "hard_links", "sparse_files", "owners", "links_outside",
@@ -12,7 +12,7 @@ _SUMS = (
 
 def describe(site: Site, observed: Observed) -> None:
     """Facts of the docroot's files."""
-    content = observed.where("content", "docroot", site.value("site.docroot"))
+    content = observed.where("content", "docroot", walked(site))
     if content is None:
         return
     site.learn("content.exists", content.data.get("exists"), content)
@@ -20,7 +20,7 @@ def describe(site: Site, observed: Observed) -> None:
         return
     for name in _SUMS:
         site.learn(f"content.{name}", content.data.get(name), content)
-    directives = [item for item in observed.of("htaccess") if under(item.data.get("path"), site.value("site.docroot"))]
+    directives = [item for item in observed.of("htaccess") if under(item.data.get("path"), walked(site))]
     if directives or "htaccess" not in observed.unread:
         lines = [str(line) for item in directives for line in item.data.get("lines") or []]
         words = sorted({line.split()[0].lower() for line in lines if line.split()})
@@ -29,7 +29,7 @@ def describe(site: Site, observed: Observed) -> None:
 
 def applications(site: Site, observed: Observed) -> list[Seen]:
     """The applications in and below the docroot, the outermost first; those that are plain pages stand last."""
-    docroot = site.value("site.docroot")
+    docroot = walked(site)
     found = [item for item in observed.of("application") if under(item.data.get("path"), docroot)]
     found.sort(key=lambda item: (_plain(item), len(str(item.data.get("path"))), str(item.data.get("name"))))
     return found

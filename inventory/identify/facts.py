@@ -112,3 +112,8 @@ def under(path: Any, root: Any) -> bool:
     """Whether a path is a folder or lies below it; nothing lies below an unknown folder."""
     path, root = str(path or ""), str(root or "").rstrip("/")
     return bool(root) and (path == root or path.startswith(root + "/"))
+
+
+def walked(site: Site) -> Any:
+    """A site's docroot as the host sees it, which is how content and applications are told: inside a container it has another name."""
+    return site.value("site.host_docroot") or site.value("site.docroot")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,7 @@ def site_name(host: str, vhost: Seen, observed: Observed) -> str:
         text = str(name).lower().rstrip(".")
         if _valid(text) and text not in NOT_SITES:
             return text
-    docroot = vhost.data.get("docroot")
+    docroot = vhost.data.get("host_docroot") or vhost.data.get("docroot")
     content = observed.where("content", "docroot", docroot) if docroot else None
     # a distribution's own default page is not a site; a default vhost that holds more than that is
     if docroot and content is not None and (content.data.get("files") or 0) > 2:
@@ -53,6 +53,10 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
     rooted = next((vhost for vhost in (front, *vhosts, *inner) if vhost.data.get("docroot")), None)
     if rooted is not None:
         site.learn("site.docroot", rooted.data["docroot"], rooted)
+        _place(site, rooted)
+    states = [bool(vhost.data["running"]) for vhost in vhosts if vhost.data.get("running") is not None]
+    if states:
+        site.learn("site.running", any(states), *vhosts, why="" if any(states) else "no process of its web server uses this configuration")
     site.learn("site.tls", any(is_tls(vhost) for vhost in vhosts), *vhosts)
     _certificate(site, [vhost for vhost in vhosts if is_tls(vhost)], observed, at)
     for fact, field in (("site.proxy_to", "proxy_to"), ("site.fastcgi_to", "fastcgi_to")):
@@ -60,6 +64,15 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
     site.learn("site.php", any(bool(v.data.get("php")) for v in (*vhosts, *inner)), *vhosts, *inner)
     ports = sorted({int(e["port"]) for v in vhosts for e in v.data.get("listen") or [] if str(e.get("port", "")).isdigit()})
     site.learn("site.ports", ports, *vhosts)
+
+
+def _place(site: Site, vhost: Seen) -> None:
+    """In which container its files lie: there, paths are the container's own."""
+    inside = vhost.data.get("container")
+    if isinstance(inside, Mapping):
+        name = str(inside.get("name") or inside.get("id") or f"process {inside.get('pid')}")
+        site.learn("site.container", f"{inside.get('runtime')} {name}", vhost)
+        site.learn("site.host_docroot", vhost.data.get("host_docroot"), vhost)
 
 
 def is_tls(vhost: Seen) -> bool:

@@ -30,25 +30,6 @@ file() {
 """`show` prefixes stdin with `|`; awk and not sed, because sed keeps a missing last newline and the next marker would
 be glued to content.  `mark` keeps a newline in a path from forging a marker.  `file` is silent on what does not exist."""
 
-WEB_CONFIGURATION = r"""
-conf_dirs() {
-  for d in /etc/nginx /etc/apache2 /etc/httpd /usr/local/nginx/conf /usr/local/openresty/nginx/conf /opt/nginx/conf \
-    /usr/local/apache2/conf /usr/local/apache/conf /usr/local/etc/nginx /usr/local/etc/apache24 /opt/lampp/etc \
-    /www/server/panel/vhost /www/server/nginx/conf /www/server/apache/conf /etc/tengine; do
-    if test -d "$d"; then
-      if test -r "$d" && test -x "$d"; then printf '%s\n' "$d"; else mark unknown "$d unreadable" >&3; fi
-    fi
-  done
-}
-conf_files() {
-  conf_dirs | while IFS= read -r d; do
-    grep -rlEi -e "$1" "$d" 2>/dev/null
-  done | awk 'NR <= 2000'
-}
-"""
-"""`conf_files PATTERN`: the web servers' configuration files with such a line (links are not followed: what they point
-at stands in the same trees).  Descriptor 3 must be the section's stdout, for what was unreadable."""
-
 MASK = r"""
 function sensitive(name) {
   name = tolower(name)

@@ -12,10 +12,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
+from inventory.probes.docroots import DOCROOTS
 from inventory.probes.fragments import MASK, SHOW, assignments
+from inventory.probes.web.following import FOLLOW
+from inventory.probes.web.masters import COMMANDS
 
 SCRIPT = (
     SHOW
+    + DOCROOTS
+    + FOLLOW
+    + COMMANDS
+    + "show=; exec 4>&1\n"
     + "MASK='"
     + MASK
     + r"""'
@@ -29,10 +36,40 @@ ini() { awk "$MASK"'
   { print "|" $0 }' < "$1"; }
 config() {
   test -e "$2" || return 0
+  case $printed in *"$NL$2$NL"*) return 0 ;; esac
+  printed=$printed$2$NL
   if test -f "$2" && test -r "$2"; then mark "$1" "$2"; ini "$2"; else mark unknown "$2 unreadable"; fi
 }
 known() { for c in "$1"/*.ini; do if test -e "$c"; then config modules "$c"; fi; done; }
-found=
+found=; printed=$NL
+powered() { p='X-Powered-By: PHP/[0-9][0-9.]*'; { grep -a -o "$p" "$1" 2>/dev/null || grep -o "$p" "$1" 2>/dev/null; } | head -n 1; }
+fpm() {
+  conf=; for o in `words "$1" | sed -n 's/^php-fpm: master process (\(\/[^ ]*\)).*/\1/p'`; do conf=$o; done
+  conf=${conf:-`after -y "$1"`}; conf=${conf:-`after --fpm-config "$1"`}
+  rooted "$1"
+  if test "$R" = unreadable; then mark unknown "PHP of process $1 in a container: only root may read it"; return 0; fi
+  v=`powered "/proc/$1/exe"`; v=${v##*/}
+  case $conf in /*) ;; *) conf=`there /usr/local/etc/php-fpm.conf /etc/php-fpm.conf /usr/local/php/etc/php-fpm.conf` || return 0 ;; esac
+  mark master "$1 ${v:--} $conf"
+  if test -n "$R"; then printf '%s\n' "|container $runtime ${id:--} ${box:--}"; fi
+  resolve "$conf" || return 0
+  config pool "$R$real"
+  for i in `awk '/^[ \t]*include[ \t]*=/ { sub(/^[^=]*=[ \t]*/, ""); sub(/[ \t;]*$/, ""); gsub(/^"|"$/, ""); if (NR < 5000 && /^[A-Za-z0-9_.\/*-]+$/) print }' < "$R$real" 2>/dev/null`; do
+    case $i in /*) ;; *) i=${real%/*}/$i ;; esac
+    for p in "$R"$i; do config pool "$p"; done
+  done
+  if test -n "$R"; then
+    for p in "$R/usr/local/etc/php/php.ini" "$R/etc/php.ini"; do config ini "$p"; done
+    for p in "$R"/usr/local/etc/php/conf.d/*.ini "$R"/etc/php.d/*.ini; do config modules "$p"; done
+  fi
+  echo '@ masters-end'
+}
+for p in /proc/[0-9]*; do
+  s=; IFS= read -r s 2>/dev/null < "$p/stat" || continue
+  c=${s#*\(}
+  case $c in php*fpm*|rh-php*|ea-php*|sw-php*) case `words "${p#/proc/}" | head -n 1` in *'master process'*) found=1; fpm "${p#/proc/}" ;; esac ;; esac
+done
+R=
 for d in /etc/php/*/* /etc/php5/*; do
   case ${d##*/} in cli|fpm|apache2|cgi|embed|phpdbg) test -d "$d" || continue ;; *) continue ;; esac
   found=1; config ini "$d/php.ini"; known "$d/conf.d"
@@ -71,10 +108,13 @@ for b in /usr/bin/php /usr/bin/php[0-9]* /usr/sbin/php-fpm /usr/sbin/php-fpm[0-9
   case $seen in *" `readlink -f "$b" 2>/dev/null` "*) continue ;; esac
   seen="$seen `readlink -f "$b" 2>/dev/null` "
   found=1; mark binary "$b"
-  p='X-Powered-By: PHP/[0-9][0-9.]*'
-  { grep -a -o "$p" "$b" 2>/dev/null || grep -o "$p" "$b" 2>/dev/null; } | head -n 1 | show
+  powered "$b" | awk '{ print "|" $0 }'
 done
-if test -z "$found"; then echo '@ none'; fi
+if test -z "$found"; then echo '@ none'; else
+  docroots | awk 'NR <= 1000' | while IFS= read -r d; do
+    for f in "$d/.user.ini" "$d"/*/.user.ini; do if test -f "$f"; then config user "$f"; fi; done
+  done
+fi
 """
 )
 
@@ -83,40 +123,69 @@ _OLD = re.compile(r"(?:^|/)(?:lib)?(?:mod_)?php(5)(?=[/._]|$)")
 _SETTINGS = {
     "memory_limit", "upload_max_filesize", "post_max_size", "max_execution_time", "max_input_vars", "default_charset",
     "date.timezone", "disable_functions", "open_basedir", "auto_prepend_file", "auto_append_file", "short_open_tag",
-    "session.save_handler", "session.save_path", "sendmail_path", "allow_url_include", "register_globals",
-    "magic_quotes_gpc",
+    "session.save_handler", "session.save_path", "sendmail_path", "allow_url_include", "allow_url_fopen", "register_globals",
+    "magic_quotes_gpc", "magic_quotes_runtime", "safe_mode", "max_input_time", "file_uploads", "max_file_uploads", "display_errors",
+    "error_reporting", "mbstring.func_overload", "mysql.default_socket", "mysqli.default_socket", "pdo_mysql.default_socket", "include_path",
+    "upload_tmp_dir", "session.cookie_domain", "zend.multibyte",
 }  # fmt: skip
 
 
 def parse(section: Section) -> list[Observation]:
     """`version` is `major.minor` or '' when no file tells; `sapi` is cli|fpm|apache|cgi, or all when one
-    file serves them all.  `settings` are those of php.ini that a move must carry over."""
+    file serves them all.  `settings` are those that a move must carry over, as php.ini and then the files of its scan directory set them;
+    `set_in` maps each to its file.  `php_user_ini` is a `.user.ini` of a docroot, {path, settings, set_in}."""
     found: list[Observation] = []
     versions: dict[tuple[str, str], Observation] = {}
     modules: dict[tuple[str, str], tuple[list[str], int]] = {}
+    scanned: list[tuple[str, str, Block]] = []
     releases: list[str] = []
     everything = list(blocks(section.text))
     for block in everything:
         releases += _releases(block)
     plain = [block for block in everything if block.tag == "packages" or not version_of(block.value)]
     default = next((_short(release) for block in plain for release in _releases(block)), "")
+    master: list[str] = []
     for block in everything:
         if block.tag == "unknown":
             found.append(unknown(block))
+        elif block.tag == "master":
+            master = [*block.value.split(" ", 2), "", ""]
+            inside = next((line.split(" ") for line in block.lines if line.startswith("container ")), None)
+            running = {
+                "pid": master[0],
+                "version": _short(master[1]) if master[1] != "-" else "",
+                "release": master[1].strip("-"),
+                "config": master[2],
+            }
+            if inside and len(inside) == 4:
+                running["container"] = " ".join([inside[1], *[word for word in (inside[3], inside[2]) if word != "-"][:1]])
+            found.append(Observation("php_fpm", running, block.line))
+        elif block.tag == "masters-end":
+            master = []
+        elif block.tag == "user":
+            settings, places = _settings(block)
+            found.append(Observation("php_user_ini", {"path": block.value, "settings": settings, "set_in": places}, block.line))
         elif block.tag in {"ini", "binary", "load"}:
             for sapi, version, data in _attached(block, default):
                 known = versions.setdefault((version, sapi), Observation("php_version", data, block.line))
                 if known.data is not data:
                     known.data.update({name: value for name, value in data.items() if value and not known.data.get(name)})
         elif block.tag == "pool":
-            found.extend(_pools(block, default))
+            found.extend(_pools(block, _short(master[1]) if master and master[1] != "-" else default))
         elif block.tag == "modules":
-            version = version_of(block.value) or default
+            version = version_of(block.value) or (_short(master[1]) if master and master[1] != "-" else default)
+            scanned.append((version, _sapi(block.value) or "all", block))
             names, _ = modules.setdefault((version, _sapi(block.value) or "all"), ([], block.line))
             names.extend(_extensions(block))
     for (version, _), observation in versions.items():
         exact = [release for release in releases if version and _short(release) == version]
         observation.data["release"] = observation.data["release"] or (exact[0] if exact else None)
+    for version, sapi, block in scanned:
+        settings, places = _settings(block)
+        for (known_version, known_sapi), observation in versions.items():
+            if settings and known_version == version and (sapi == "all" or known_sapi in {sapi, "all"}):
+                observation.data["settings"] = {**observation.data["settings"], **settings}
+                observation.data["set_in"] = {**observation.data["set_in"], **places}
     pools = {(item.data["version"], "fpm") for item in found if item.kind == "php_pool"}
     _share(versions, pools)
     found.extend(versions.values())
@@ -140,7 +209,8 @@ def _share(versions: dict[tuple[str, str], Observation], pools: set[tuple[str, s
         specific = [sapi for sapi in _sapis(versions, version) if sapi != "all"]
         for sapi in specific:
             data = versions[version, sapi].data
-            data["settings"] = data["settings"] or shared.data["settings"]
+            if not data["settings"]:
+                data["settings"], data["set_in"] = shared.data["settings"], shared.data["set_in"]
         if specific:
             del versions[version, "all"]
 
@@ -182,10 +252,22 @@ def _sapi(path: str) -> str:
     return "cli" if "/cli" in path or "/bin/php" in path else ""
 
 
+def _settings(block: Block) -> tuple[dict[str, str], dict[str, str]]:
+    """(settings, the file that set each) of an ini file."""
+    settings: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for line in block.lines:
+        for name, value in assignments([line.partition(";")[0] if '"' not in line else line]).items():
+            if name in _SETTINGS:
+                settings[name], places[name] = value, block.value
+    return dict(sorted(settings.items())), dict(sorted(places.items()))
+
+
 def _attached(block: Block, default: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     path, release = block.value, None
     version = version_of(path)
     settings: dict[str, str] = {}
+    places: dict[str, str] = {}
     sapi = _sapi(path)
     if block.tag == "binary":
         release = next(_releases(block), None)
@@ -197,14 +279,13 @@ def _attached(block: Block, default: str) -> Iterator[tuple[str, str, dict[str, 
         sapi, version = "apache", version_of(path) or version_of(line.split()[-1])
     else:
         sapi = sapi or "all"
-        values = assignments(block.lines)
-        settings = {name: values[name] for name in sorted(_SETTINGS & values.keys())}
+        settings, places = _settings(block)
     version = version or default
     if version or block.tag != "binary":
         yield (
             sapi,
             version,
-            {"version": version, "sapi": sapi, "source_file": path, "release": release, "settings": settings},
+            {"version": version, "sapi": sapi, "source_file": path, "release": release, "settings": settings, "set_in": places},
         )
 
 

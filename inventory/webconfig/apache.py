@@ -7,9 +7,10 @@ The main server is a vhost, too, where no `<VirtualHost>` takes its port.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from inventory.webconfig.apache_text import Line, State, arguments, environment, parse
+from inventory.webconfig.apache_php import php_handler, php_values
+from inventory.webconfig.apache_text import Line, State, arguments, deep, environment, parse
 from inventory.webconfig.model import Vhost, WebConfig, unique
 from inventory.webconfig.tree import Tree
 
@@ -46,6 +47,7 @@ def read(
             config.reached |= {name, tree.real(name)}
             top += parse(tree.real(name), state)
     server = _Server(top, state)
+    config.settings["user"] = _last(top, "user")
     config.vhosts = [server.vhost(item, True) for item in _flat(top, "virtualhost")]
     config.vhosts += server.itself(config.vhosts, tree.real(mains[0]) if mains else "")
     config.vhosts = list({(v.file, v.line, tuple(v.names)): v for v in config.vhosts}.values())
@@ -84,14 +86,6 @@ def _flat(block: list[Line], name: str) -> list[Line]:
     return found
 
 
-def _deep(block: list[Line], within: Line | None = None) -> Iterator[tuple[Line, Line | None]]:
-    """Every directive of a block with the section it stands in; other vhosts are not entered."""
-    for item in block:
-        yield item, within
-        if item.block and item.name != "virtualhost":
-            yield from _deep(item.block, item)
-
-
 def _address(text: str) -> tuple[str, str]:
     """(address, port) of `80`, `a:80`, `[::]:80`, `[::]`, `a`; port '' when not given."""
     if text.isdigit():
@@ -105,6 +99,7 @@ class _Server:
 
     def __init__(self, top: list[Line], state: State, listens: list[tuple[str, str, str]] | None = None) -> None:
         self.top, self.state = top, state
+        self.main = [line for line in top if line.name != "virtualhost"]  # a thousand vhosts ask what they inherit
         self.members = self._balancers(top)
         self.workers: dict[str, str] | None = None
         self.listens = listens if listens is not None else [
@@ -117,7 +112,7 @@ class _Server:
 
     def _balancers(self, block: list[Line]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for item, within in _deep(block):
+        for item, within in deep(block):
             if item.name != "balancermember" or not item.args:
                 continue
             inside = within is not None and within.name == "proxy" and within.args
@@ -147,7 +142,7 @@ class _Server:
     def _passed(self, block: list[Line], main: list[Line]) -> tuple[list[str], list[str]]:
         """(proxy targets, FastCGI targets) of a vhost."""
         targets: list[str] = []
-        for item, within in _deep(block):
+        for item, within in deep(block):
             args, name = item.args, item.name
             if name in {"proxypass", "proxypassmatch"} and args:
                 in_location = within is not None and within.name in {"location", "locationmatch"}
@@ -161,7 +156,7 @@ class _Server:
                 targets.append(self._worker(args[1]))
             elif name in {"wsgiscriptalias", "wsgiscriptaliasmatch"} and len(args) > 1:
                 targets.append(f"wsgi:{self.path(args[1])}")  # a process of its own answers: the site is not its docroot alone
-        for item, _within in _deep(main):
+        for item, _within in deep(main):
             if item.name == "sethandler" and item.args and "fcgi:" in item.args[0]:
                 targets.append(item.args[0].removeprefix("proxy:"))
         members = {**self.members, **self._balancers(block)}
@@ -187,7 +182,7 @@ class _Server:
     def vhost(self, item: Line, enabled: bool) -> Vhost:
         """One `<VirtualHost>`, or the main server as if it were one."""
         block = item.block or []
-        own = [] if block is self.top else self.top
+        own = [] if block is self.top else self.main
         names = [re.sub(r"^\w+://|:\d+$", "", _last(block, "servername"))] if _last(block, "servername") else []
         names += [name for line in _values(block, "serveralias") for name in line.args]
         certificate, key = (_last(block, name) or _last(own, name) for name in ("sslcertificatefile", "sslcertificatekeyfile"))
@@ -199,16 +194,15 @@ class _Server:
             problems.append(f"the root {docroot[:300]} holds a variable that nothing read here defines")
             docroot = ""
         proxy, fastcgi = self._passed(block, own)
-        handlers = [line for scope in (block, own) for line, _ in _deep(scope) if line.name in {"addhandler", "sethandler", "addtype"}]
-        php = bool(fastcgi) or any("php" in module for module in self.state.modules)
-        php = php or any(arg.lower().startswith("application/x-httpd-php") for line in handlers for arg in line.args[:1])
+        php = bool(php_handler(block, own, fastcgi, self.state.modules).removeprefix("off"))
         logs = _values(block, "customlog") or _values(block, "transferlog") or _values(own, "customlog")
-        access = [[self.path(line.args[0]), (line.args[1:] or [""])[0]] for line in logs if not line.args[0].startswith("|")]
+        access = [[self.path(path), (line.args[1:] or [""])[0]] for line in logs if (path := _logged(line.args[0]))]
         return Vhost(
             "apache", unique([name for name in names if name]), listen, docroot.rstrip("/") or docroot, item.file, item.line, enabled,
             {"certificate": self.path(certificate), "key": self.path(key)} if any(entry["tls"] for entry in listen) else None,
             proxy, fastcgi, php, _redirect(block), access, _htaccess(docroot, block, own),
             any(bool(entry["default"]) for entry in listen), problems,
+            php_handler=php_handler(block, own, fastcgi, self.state.modules), php_values=php_values(block, own),
         )  # fmt: skip
 
     def _aliased(self, block: list[Line]) -> str:
@@ -233,10 +227,21 @@ class _Server:
         return [self.vhost(Line("virtualhost", args, place.file or main, place.line, self.top), True)]
 
 
+def _logged(target: str) -> str:
+    """The file of a log; of a piped one what rotatelogs, cronolog and their kin write to, '' if that is no file."""
+    if not target.startswith("|"):
+        return target
+    words = [word.strip("\"'") for word in target.lstrip("|$").split()]
+    files = [word for word in words if word.startswith("/") and not re.search(r"bin/|\.(sh|pl|py)$", word)]
+    if not files:
+        return ""
+    return files[-1] + (".*" if "rotatelogs" in target and "%" not in files[-1] else "")
+
+
 def _redirect(block: list[Line]) -> str:
     """Where a vhost that does nothing else redirects to, '' if it serves."""
     conditions: list[str] = []
-    for line, within in _deep(block):
+    for line, within in deep(block):
         args = line.args
         if line.name == "rewritecond":
             conditions.append("".join(args[:2]))

@@ -54,6 +54,14 @@ class State:
     here: str = ""
 
 
+def deep(block: list[Line], within: Line | None = None) -> Iterator[tuple[Line, Line | None]]:
+    """Every directive of a block with the section it stands in; other vhosts are not entered."""
+    for item in block:
+        yield item, within
+        if item.block and item.name != "virtualhost":
+            yield from deep(item.block, item)
+
+
 def words(text: str) -> list[str]:
     """Apache's own splitting: quotes count only where a word begins, a backslash escapes the quote and itself."""
     found = []
@@ -83,12 +91,17 @@ def logical(text: str, file: str) -> Iterator[tuple[str, int, str]]:
         yield file, first, line[:_LONGEST]
 
 
-def environment(text: str) -> dict[str, str]:
-    """The variables of a shell file such as Debian's envvars or Red Hat's sysconfig/httpd, as far as plain assignments set them."""
-    found: dict[str, str] = {"SUFFIX": ""}
+def environment(text: str, suffix: str = "") -> dict[str, str]:
+    """The variables of a shell file such as Debian's envvars or Red Hat's sysconfig/httpd, as far as plain assignments set them.
+
+    `suffix` is what Debian's envvars make of an instance's name (`-intern` for /etc/apache2-intern).
+    """
+    found: dict[str, str] = {"SUFFIX": suffix}
     for raw in text.split("\n"):
         match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)=(\"[^\"]*\"|'[^']*'|[^\s;#]*)", raw)
         if match:
+            if match.group(1) == "SUFFIX":  # Debian's own lines compute it
+                continue
             value = match.group(2).strip("\"'")
             found[match.group(1)] = re.sub(r"\$\{?(\w+)\}?", lambda m: found.get(m.group(1), ""), value)[:4096]
     return found

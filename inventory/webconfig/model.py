@@ -18,7 +18,8 @@ DEEPEST = 60
 @dataclass
 class Vhost:
     """One parsed block.  `listen` are {address, port, tls, default}; `access_log` are [path, format]; `contexts` are Tomcat's
-    applications beside the root, as [path, directory]."""
+    applications beside the root, as [path, directory].  `php_handler` says which PHP answers: `module`, `fpm ADDRESS`, `fcgid WRAPPER`,
+    `cgi PROGRAM`, `suphp`, `off`, '' when none was told; `php_values` are the settings that the configuration gives it, {name: value}."""
 
     server: str
     names: list[str]
@@ -37,6 +38,8 @@ class Vhost:
     default: bool = False
     problems: list[str] = field(default_factory=list)
     contexts: list[list[str]] = field(default_factory=list)
+    php_handler: str = ""
+    php_values: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -60,12 +63,14 @@ class Vhost:
 
 @dataclass
 class WebConfig:
-    """All vhosts of one server; `problems` are {file, line, message}; `reached` are the files that were read."""
+    """All vhosts of one server; `problems` are {file, line, message}; `reached` are the files that were read; `settings` are the main
+    server's own (`user`)."""
 
     vhosts: list[Vhost] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
     lines: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
 
     def problem(self, file: str, line: int, message: str) -> None:
         """Note what could not be read; reading goes on."""

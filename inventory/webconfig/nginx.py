@@ -208,12 +208,33 @@ def _vhost(server: Directive, http: _Http, enabled: bool) -> Vhost:
     fastcgi = sorted(passed.pop("fastcgi_pass"))
     proxy = sorted(set().union(*passed.values()))
     logs = _all(block, "access_log") or _all(http.directives, "access_log")
-    access = [[item.args[0], item.args[1] if len(item.args) > 1 else "combined"] for item in logs if item.args and item.args[0] != "off"]
+    access = [
+        [_log(values.one(item.args[0]), http.prefix), item.args[1] if len(item.args) > 1 and "=" not in item.args[1] else "combined"]
+        for item in logs
+        if item.args and item.args[0] != "off"
+    ]
     default = any(entry["default"] for entry in listen)
     return Vhost(
         "nginx", names, listen, docroot, server.file, server.line, enabled, tls, proxy, fastcgi, bool(fastcgi), _redirect(block), access,
-        False, default, problems,
+        False, default, problems, php_handler=f"fpm {' '.join(fastcgi)}" if fastcgi else "", php_values=_php_values(block, values, http),
     )  # fmt: skip
+
+
+def _php_values(block: list[Directive], values: _Values, http: _Http) -> dict[str, str]:
+    """What `fastcgi_param PHP_VALUE "a=1 \n b=2"` sets, of the server and of its locations; the administrator's word counts."""
+    found: dict[str, str] = {}
+    for wanted in ("PHP_VALUE", "PHP_ADMIN_VALUE"):
+        for item, scope in [*((item, values) for item in http.directives), *_deep(block, values)]:
+            if item.name == "fastcgi_param" and item.args[:1] == [wanted] and len(item.args) > 1:
+                for line in re.split(r"\n|\\n|;", scope.one(item.args[1]))[:200]:
+                    name, equals, value = line.partition("=")
+                    if equals:
+                        found[name.strip()] = value.strip().strip("\"'")
+    return found
+
+
+def _log(path: str, prefix: str) -> str:
+    return path if not prefix or path.startswith(("/", "syslog:", "$", "memory:")) else f"{prefix}/{path}"
 
 
 def _moved(block: list[Directive]) -> str:

@@ -20,6 +20,14 @@ _TOKEN = re.compile(
     re.S,
 )
 _LUA = re.compile(r"""--\[=*+\[|--[^\n]*+|\[=*+\[|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|[{}]""", re.S)
+KEPT = {
+    "server_name", "listen", "root", "alias", "set", "proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "ssl",
+    "ssl_certificate", "ssl_certificate_key", "access_log", "log_format", "return", "rewrite", "include", "user",
+}  # fmt: skip
+"""Directives without a block that say what a vhost is.  The others (headers, buffers, parameters) are most of what snippets hold, and a
+thousand vhosts include the same snippets."""
+PHP_VALUES = (["PHP_VALUE"], ["PHP_ADMIN_VALUE"])
+_ENTRIES = {"map", "upstream", "geo", "split_clients", "match"}
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 
 
@@ -130,9 +138,21 @@ def _read(text: str, file: str, config: WebConfig) -> list[Directive]:
     return top
 
 
-def expand(directives: list[Directive], tree: Tree, prefix: str, config: WebConfig, within: tuple[str, ...] = ()) -> Iterator[Directive]:
-    """The directives with every include in its place.  A file that includes itself is read once."""
+def expand(
+    directives: list[Directive], tree: Tree, prefix: str, config: WebConfig, within: tuple[str, ...] = (), *, every: bool = False
+) -> Iterator[Directive]:
+    """The directives with every include in its place; of those without a block only `KEPT`, unless `every` is wanted (a map's entries).
+
+    A file that includes itself is read once.
+    """
     for item in directives:
+        if (
+            item.block is None
+            and not every
+            and item.name not in KEPT
+            and not (item.name == "fastcgi_param" and item.args[:1] in PHP_VALUES)
+        ):
+            continue
         if not config.spend(1, item.file, item.line):
             return
         if item.name == "include" and item.args and item.block is None:
@@ -148,8 +168,12 @@ def expand(directives: list[Directive], tree: Tree, prefix: str, config: WebConf
                 if real in within or len(within) > 20:
                     config.problem(item.file, item.line, f"{name} includes itself")
                 else:
-                    yield from expand(tree.parsed[real], tree, prefix, config, (*within, real))
+                    yield from expand(tree.parsed[real], tree, prefix, config, (*within, real), every=every)
         elif item.block is not None:
-            yield Directive(item.name, item.args, item.file, item.line, list(expand(item.block, tree, prefix, config, within)))
+            if item.name == "types":
+                continue
+            named = item.name in _ENTRIES
+            inner = list(expand(item.block, tree, prefix, config, within, every=named))
+            yield Directive(item.name, item.args, item.file, item.line, inner)
         else:
             yield item

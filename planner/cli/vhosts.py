@@ -16,6 +16,7 @@ import typer
 from inventory.errors import InputError
 from inventory.webconfig import layout
 from inventory.webconfig.model import SERVERS
+from inventory.webconfig.tree import absolute
 from planner.cli.output import Json, note, table, visible
 
 LARGEST = 1_000_000
@@ -26,6 +27,8 @@ _CONTENT = re.compile(
     r"|rar|7z|jar|war|class|so|o|a|sql|db|sqlite|pyc|log|key|pem|crt|cer|p12|jks|mo|po)$",
     re.I,
 )
+# one word with a slash, no line end: no directive of any server looks so
+_LINK = re.compile(r"(?:\.{1,2}/|/)[^\s;{}<>\"']{1,250}")
 
 
 def add(app: typer.Typer) -> None:
@@ -111,7 +114,16 @@ def collect(directory: Path) -> tuple[dict[str, str], dict[str, str], list[str]]
                     unread.append(f"{_shown(below)}/{_shown(name)}:1: more than {MOST_FILES} files: the rest is not read")
                     return files, links, unread
                 _take(path, _shown(f"{below}/{name}"), files, unread)
+    _flattened(files, links)
     return files, links, unread
+
+
+def _flattened(files: dict[str, str], links: dict[str, str]) -> None:
+    """Links that a copy turned into files which hold the target's name (git on Windows, some archives) are links again."""
+    for name in [name for name, text in files.items() if len(text) < 300 and _LINK.fullmatch(text)]:
+        target = absolute(files[name], name.rpartition("/")[0])
+        if target in files and target != name:
+            links[name] = files.pop(name)
 
 
 def _shown(name: str) -> str:

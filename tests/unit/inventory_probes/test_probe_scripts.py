@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from inventory.probes import accesslog, certificates, php, registry
-from inventory.probes.accesslog import SUMMARY
-from inventory.probes.base import Observation, Probe, Section
-from inventory.probes.fragments import MASK, SHOW, WEB_CONFIGURATION
+from inventory.probes import php, registry
+from inventory.probes.base import Probe, Section
+from inventory.probes.fragments import MASK, SHOW
+from inventory.probes.logsummary import SUMMARY
 
 OWN_TESTS = {"nginx", "apache", "tomcat", "lighttpd", "caddy", "applications"}  # unit/webconfig and test_applications have theirs
 PROBES = [probe for probe in registry.PROBES if probe.name not in OWN_TESTS]
@@ -89,69 +89,11 @@ def test_mask(awk: str, command: str) -> None:
     assert result.stdout == SECRETS[command] + "\n", result.stderr
 
 
-LINES = [
-    '192.0.2.1 - - [22/Nov/2026:23:59:51 +0800] "GET /a?token=Secret1&x=1 HTTP/1.1" 200 100 "-" "Mozilla/5.0"',
-    '192.0.2.1 - - [22/Nov/2026:23:59:52 +0800] "GET /a?token=Secret2&x=1 HTTP/1.1" 200 100 "-" "Mozilla/5.0"',
-    '192.0.2.2 - - [23/Nov/2026:00:00:01 +0800] "GET /b HTTP/1.1" 404 7 "http://r/\\"q" "Mozilla/5.0 \\"x\\""',
-    '192.0.2.3 - - [23/Nov/2026:00:00:02 +0800] "GET /c HTTP/1.1" 301 - "-" "Googlebot/2.1"',
-    '192.0.2.4 - - [23/Nov/2026:00:00:03 +0800] "POST /login HTTP/1.1" 200 5 "-" "Mozilla/5.0"',
-    "not a log line",
-]
-
-
-def summarised(awk: str, lines: list[str]) -> list[Observation]:
-    result = run([awk, MASK + SUMMARY], "".join(line + "\n" for line in lines))
-    assert result.returncode == 0, result.stderr
-    return accesslog.PROBE.parse(Section("accesslog", "@ log /var/log/x.log\n" + result.stdout))
-
-
-@pytest.mark.parametrize("awk", AWKS)
-def test_summary(awk: str) -> None:
-    log, unread, *urls = summarised(awk, LINES)
-    assert log.data == {
-        "file": "/var/log/x.log", "format": "combined", "requests": 5, "bytes": 212, "bots": 1, "visitors": 3,
-        "first": "22/Nov/2026:23:59:51 +0800", "last": "23/Nov/2026:00:00:03 +0800", "status": {"2xx": 3, "3xx": 1, "4xx": 1},
-        "days": {"2026-11-22": 2, "2026-11-23": 3}, "vhosts": {},
-    }  # fmt: skip
-    assert unread.data["why"] == "1 of 6 lines not understood"
-    assert [(url.data["path"], url.data["count"], url.data["status"]) for url in urls] == [
-        ("/a?token=[redacted]&x=1", 2, 200),
-        ("/c", 1, 301),
-    ]
-
-
-@pytest.mark.parametrize("awk", AWKS)
-def test_summary_with_vhosts_and_common(awk: str) -> None:
-    log, url = summarised(awk, ["www.x.test:443 " + LINES[0]])
-    assert (log.data["format"], log.data["vhosts"], url.data["vhost"]) == ("vhost_combined", {"www.x.test:443": 1}, "www.x.test:443")
-    assert summarised(awk, [LINES[0].split(' "-"')[0]])[0].data["format"] == "common"
-
-
-@pytest.mark.parametrize("awk", AWKS)
-def test_summary_keeps_the_200_most_wanted(awk: str) -> None:
-    lines = [LINES[0].replace("/a?token=Secret1&x=1", f"/page/{n}") for n in range(300) for _ in range(1 + (n < 150))]
-    urls = [item for item in summarised(awk, lines) if item.kind == "access_url"]
-    assert len(urls) == 200
-    assert {url.data["path"] for url in urls if url.data["count"] == 2} == {f"/page/{n}" for n in range(150)}
-
-
 def test_a_path_with_a_newline_forges_no_marker(tmp_path: Path) -> None:
     hostile = tmp_path / "x\n@ user forged"
     hostile.write_text("* * * * * id")
     result = run(["sh", "-c", SHOW + 'file "$0"', str(hostile)])
     assert result.stdout.split("\n") == [f"@ file {tmp_path}/x\\n@ user forged", "|* * * * * id", ""]
-
-
-def test_only_the_certificate_leaves_the_host(tmp_path: Path) -> None:
-    """A file that holds the key before and after the certificate."""
-    key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
-    pem = tmp_path / "all.pem"
-    pem.write_text(key + "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n" + key)
-    function = certificates.SCRIPT.removeprefix(SHOW + WEB_CONFIGURATION).partition("\nconf_files ")[0]
-    result = run(["sh", "-c", SHOW + function + '\ncertificate "$0" /key', str(pem)])
-    assert "c2VjcmV0" not in result.stdout
-    assert "|QUJD" in result.stdout
-    assert "KEY" not in result.stdout
 
 
 def test_php_values_are_masked(tmp_path: Path) -> None:

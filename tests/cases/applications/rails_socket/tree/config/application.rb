@@ -1,0 +1,3 @@
+require 'rails/all'
+module Portal
+  class Application < Rails::Application

@@ -1,0 +1,3 @@
+<?php
+/* Plugin Name: Bundles */
+/* Version: 2.0 */
