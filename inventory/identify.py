@@ -278,6 +278,10 @@ def _from_database(site: Site, observations: Sequence[Seen], unread: set[Any], a
         site.learn("database.missing", True, configured[0], why="the configuration names it, the server does not list it")
 
 
+def _ports(vhost: Seen) -> list[Any]:
+    return [entry.get("port") for entry in vhost.data.get("listen") or []]
+
+
 def _from_backend(site: Site, observations: Sequence[Seen]) -> None:
     """What answers behind the proxy, where that is a process of the same host: by the address that it listens on."""
     behind: dict[str, Seen] = {}
@@ -291,9 +295,8 @@ def _from_backend(site: Site, observations: Sequence[Seen]) -> None:
             listens = [str(one) for one in item.data.get("listens") or []] if item.kind == "application_server" else []
             if wanted in listens or (near and any(re.fullmatch(rf"((0\.){{3}}0|\[::\]):{re.escape(port)}", one) for one in listens)):
                 behind.setdefault(str(item.data.get("server")), item)
-            elif item.kind == "vhost" and near and item.data.get("server") == "tomcat":
-                if any(str(entry.get("port")) == port for entry in item.data.get("listen") or []):
-                    behind.setdefault("tomcat", item)
+            elif near and item.kind == "vhost" and item.data.get("server") == "tomcat" and port in map(str, _ports(item)):
+                behind.setdefault("tomcat", item)
     if behind:
         site.learn("site.backend", sorted(behind), *behind.values(), why="it listens where the proxy sends requests")
         folders = sorted({str(i.data["directory"]) for i in behind.values() if i.data.get("directory") and i.data["directory"] != "/"})
