@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from inventory.webconfig.apache_php import php_handler, php_values
-from inventory.webconfig.apache_text import Line, State, arguments, deep, environment, parse
+from inventory.webconfig.apache_text import Line, State, arguments, deep, environment, parse, rooted
 from inventory.webconfig.model import Vhost, WebConfig, unique
 from inventory.webconfig.tree import Tree
 
@@ -108,7 +108,10 @@ class _Server:
         ]  # fmt: skip
 
     def path(self, text: str) -> str:
-        return text if text.startswith("/") or not text or not self.state.root else f"{self.state.root.rstrip('/')}/{text}"
+        if text.startswith("/") or not text or not self.state.root or rooted(text) != text:
+            return text
+        root = self.state.root.rstrip("/")
+        return f"{root.removeprefix('/') if re.match(r'/[A-Za-z]:/', root) else root}/{text}"
 
     def _balancers(self, block: list[Line]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

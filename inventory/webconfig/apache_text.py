@@ -91,6 +91,11 @@ def logical(text: str, file: str) -> Iterator[tuple[str, int, str]]:
         yield file, first, line[:_LONGEST]
 
 
+def rooted(path: str) -> str:
+    """A path with a drive's letter as one below the root, where a copy of a Windows server has its files."""
+    return "/" + path.replace("\\", "/") if re.match(r"[A-Za-z]:[/\\]", path) else path
+
+
 def environment(text: str, suffix: str = "") -> dict[str, str]:
     """The variables of a shell file such as Debian's envvars or Red Hat's sysconfig/httpd, as far as plain assignments set them.
 
@@ -172,7 +177,7 @@ def _feed(lines: Sequence[tuple[str, int, str]], stack: list[Line], state: State
         elif name in {"loadmodule", "addmodule"} and len(found) > 1:
             state.modules.add(found[1].lower())
         elif name == "serverroot" and len(found) > 1:
-            root = found[1].rstrip("/") or "/"
+            root = rooted(found[1]).rstrip("/") or "/"
             # a copy may stand elsewhere than its text says: where the main file is, its includes are
             state.root = root if state.tree.exists(root) or not state.tree.exists(state.root) else state.root
         elif name in {"include", "includeoptional"} and len(found) > 1:
@@ -198,6 +203,7 @@ def _into(parent: Line, item: Line) -> None:
 
 
 def _include(target: str, name: str, parent: Line, place: tuple[str, int], state: State, within: tuple[str, ...]) -> None:
+    target = rooted(target)
     pattern = target if target.startswith("/") else f"{state.root}/{target}"
     matches = state.tree.glob(pattern, directories=True)
     if not matches:

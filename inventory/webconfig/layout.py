@@ -8,11 +8,11 @@ relative to the folder.  Discovery reads with the same functions; it knows the m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from inventory.webconfig import apache, caddy, lighttpd, nginx, tomcat
-from inventory.webconfig.model import SERVERS, WebConfig
+from inventory.webconfig.model import SERVERS, WebConfig, unique
 from inventory.webconfig.tree import Tree
 
 _TOP = {"etc", "usr", "opt", "var", "srv", "home", "root", "www", "data", "app", "apps", "export", "mnt", "apache", "nginx", "tomcat"}
@@ -111,30 +111,59 @@ def _place(kind: str, main: str, tree: Tree) -> tuple[str, str]:
         return "", ""
     if kind == "tomcat":
         return directory.removesuffix("/conf"), ""
-    home = _home(kind, directory, tree.files[main], tree)
-    theirs, ours = home.split("/"), directory.split("/")
-    while len(ours) > 1 and len(theirs) > 1 and theirs[-1] == ours[-1]:
-        theirs.pop()
-        ours.pop()
-    return "/".join(ours), "/".join(theirs)
+    return max(_candidates(kind, directory, tree.files[main], tree), key=lambda found: found[0])[1]
 
 
-def _home(kind: str, directory: str, text: str, tree: Tree) -> str:
-    """Where on its host a server's root was, by what its own text says and by what of it is there."""
+_INCLUDE = {
+    "nginx": re.compile(r"(?:^|[{;])[ \t]*include[ \t]+[\"']?([^;\"'\n]{1,300})", re.M),
+    "apache": re.compile(r"^[ \t]*Include(?:Optional)?[ \t]+[\"']?([^\"'\n]{1,300})", re.M | re.I),
+}
+
+
+def _candidates(kind: str, directory: str, text: str, tree: Tree) -> Iterator[tuple[int, tuple[str, str]]]:
+    """(how many of its includes lead to what is here, (what to take off, what to put before)) for each place the main file may have had."""
+    said = [found.strip().replace("\\", "/") for found in _INCLUDE[kind].findall(text)[:50]] if kind in _INCLUDE else []
+    homes = list(_KNOWN[kind])
+    root = ""
     if kind == "apache":
-        match = re.search(r'^[ \t]*ServerRoot[ \t]+"?(/[^"\s]+)', text, re.M | re.I)
-        root = match.group(1).rstrip("/") if match else "/etc/apache2" if tree.exists(f"{directory}/apache2.conf") else "/etc/httpd"
-        return f"{root}/conf" if directory.endswith("/conf") else root
-    if kind != "nginx":
-        return _KNOWN[kind][0]
-    targets: list[str] = re.findall(r'^[ \t]*include[ \t]+["\']?(/[^;"\'\n]{1,300})', text, re.M)[:50]
-    homes = [*_KNOWN[kind], *(target.rpartition("/")[0].rpartition("/")[0] for target in targets)]
-    scores = {
-        home: sum(target.startswith(home + "/") and bool(tree.glob(directory + target.removeprefix(home))) for target in targets)
-        for home in reversed(homes)
-        if home
-    }
-    return max(reversed(scores), key=lambda home: scores[home])
+        root = _server_root(text)
+        debian = tree.exists(f"{directory}/apache2.conf") or any(target.startswith("/etc/apache2/") for target in said)
+        first = root or ("/etc/apache2" if debian else "/etc/httpd")
+        homes = ([f"{first}/conf", first] if directory.endswith("/conf") else [first, f"{first}/conf"]) + homes
+    if kind == "nginx":
+        homes += [target.rpartition("/")[0].rpartition("/")[0] for target in said if target.startswith("/")]
+    for home in unique([home for home in homes if home]):
+        theirs, ours = home.split("/"), directory.split("/")
+        while len(ours) > 1 and len(theirs) > 1 and theirs[-1] == ours[-1]:
+            theirs.pop()
+            ours.pop()
+        put, cut = "/".join(theirs), "/".join(ours)
+        base = home if kind == "nginx" else root or home.removesuffix("/conf")
+        score = 0
+        for target in said:
+            path = _rooted(target) if target.startswith("/") or _DRIVE.match(target) else f"{base}/{target}"
+            if path.startswith(f"{put}/"):
+                here = cut + path.removeprefix(put)
+                score += 3 if tree.exists(here.rpartition("/")[0] if re.search(r"[*?\[]", here) else here) else 0
+                score += target.startswith("/")
+        yield score, (cut, put)
+
+
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+
+
+def _rooted(path: str) -> str:
+    return f"/{path}" if _DRIVE.match(path) else path
+
+
+def _server_root(text: str) -> str:
+    """What `ServerRoot` says, `Define`s put in; a drive's letter stands below the root."""
+    match = re.search(r'^[ \t]*ServerRoot[ \t]+"?([^"\s]+)', text, re.M | re.I)
+    if not match:
+        return ""
+    defined = dict(re.findall(r'^[ \t]*Define[ \t]+(\w{1,100})[ \t]+"?([^"\s]{1,300})', text, re.M | re.I)[:100])
+    value = re.sub(r"\$\{(\w+)\}", lambda m: defined.get(m.group(1), m.group()), match.group(1)).replace("\\", "/").rstrip("/")
+    return _rooted(value) if value.startswith("/") or _DRIVE.match(value) else ""
 
 
 def _mounted(kind: str, main: str, tree: Tree) -> Reading:

@@ -55,6 +55,8 @@ class Vhost:
         shown = []
         for entry in self.listen:
             address, port = str(entry["address"]), str(entry["port"])
+            if ":" in address and not address.startswith(("[", "unix:")):
+                address = f"[{address}]"
             text = port if address in {"", "*", "_default_"} else f"{address}:{port}" if port else address
             if text not in shown:
                 shown.append(text)
