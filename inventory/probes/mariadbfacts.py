@@ -9,7 +9,8 @@
   largest_table {name, bytes}, last_write (newest UPDATE_TIME: InnoDB keeps it only since its start), broken_tables, column_charsets,
   column_collations, latin1_columns, zero_date_defaults, routines, triggers, events, events_enabled, definers, definers_missing (no such
   account), foreign_keys, foreign_keys_to [other schemas], samples}.  What was not asked, or
-  what the reading account may not see, is absent; sums over a part of the tables stand under `at_least`.
+  what the reading account may not see, is absent; sums over a part of the tables stand under `at_least`, and `bytes_from` "files" says
+  that a schema was not looked into and its bytes are its files'.
 - `samples` {columns, rows, not_ascii, double_encoded [{table, column, rows}], utf8_in_latin1 [...], zero_dates [...]}: at most 200 rows of
   400 bytes of up to 120 columns of a server, in tables below 1 GiB; it can show that something is there, never that nothing is.
 - `database_user` {server, user, host, schemas, privileges {schema: [..]}, global, grantable, table_grants, plugin}.
@@ -203,7 +204,7 @@ def _databases(server: _Server, key: str, accounts: set[tuple[str, str]], rights
     folders = {cells[1].rstrip("/").rpartition("/")[2]: number(cells[0]) for cells, _ in server.cells("cut", 2)}
     for data, _ in found.values():
         if "bytes" not in data and (kib := folders.get(data["name"])) is not None:
-            data["bytes"] = kib * 1024
+            data |= {"bytes": kib * 1024, "bytes_from": "files"}
     for data, _ in found.values():
         _trust(data, rights)
     return [Observation("database", data, at) for data, at in found.values()]
@@ -281,7 +282,7 @@ def _objects(server: _Server, found: dict[str, tuple[dict[str, Any], int]], acco
             if tag == "events" and cells[2] == "ENABLED":
                 data["events_enabled"] += count
     for schema, (data, _) in found.items():
-        if definers[schema] or asked.issuperset(_COUNTED):
+        if definers[schema] or (asked.issuperset(_COUNTED) and "views" in data):
             data["definers"] = sorted(definers[schema])
             if accounts:
                 pairs = {name: tuple(name.rpartition("@")[::2]) for name in data["definers"]}
