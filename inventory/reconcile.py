@@ -23,7 +23,7 @@ from sqlalchemy import Row, Text, bindparam, cast, delete, insert, select
 from sqlalchemy import update as change
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, identify, lifecycle, model, packing, register, scope
+from inventory import catalogue, garbage, identify, lifecycle, model, packing, register, scope
 
 AT_ONCE = 50
 """Hosts whose facts are in memory at the same time."""
@@ -73,16 +73,22 @@ def _identify_stale(session: Session, everything: bool) -> None:
         if everything or mark != row.identified:
             stale.append((row, mark))
     for part in catalogue.chunks(stale, AT_ONCE):
-        rows: dict[int, list[Row[Any]]] = {}
-        for stored in catalogue.observed(session, [row.id for row, _ in part]):
-            rows.setdefault(stored.host_id, []).append(stored)
-        found = [
-            (row.id, identify.sites(row.name, _observations(session, rows.get(row.id, [])), row.taken_at.date() if row.taken_at else None))
-            for row, _ in part
-        ]
-        _write_sites(session, found)
-        marks = [{"key": row.id, "identified": mark} for row, mark in part]
-        session.execute(change(Host).where(Host.c.id == bindparam("key")).values(identified=bindparam("identified")), marks)
+        with garbage.put_off():
+            _identify(session, part)
+
+
+def _identify(session: Session, part: Sequence[tuple[Any, str | None]]) -> None:
+    """Sites of a few hosts (row, its mark), written."""
+    rows: dict[int, list[Row[Any]]] = {}
+    for stored in catalogue.observed(session, [row.id for row, _ in part]):
+        rows.setdefault(stored.host_id, []).append(stored)
+    found = [
+        (row.id, identify.sites(row.name, _observations(session, rows.get(row.id, [])), row.taken_at.date() if row.taken_at else None))
+        for row, _ in part
+    ]
+    _write_sites(session, found)
+    marks = [{"key": row.id, "identified": mark} for row, mark in part]
+    session.execute(change(Host).where(Host.c.id == bindparam("key")).values(identified=bindparam("identified")), marks)
 
 
 def _observations(session: Session, rows: Sequence[Row[Any]]) -> identify.Observed:
