@@ -5,8 +5,8 @@
     python bench/storing.py --svg growth.svg   also as a picture; --json for programs
 
 Transcripts are those of `transcript.py` (ten sites, 40 listeners, 300 packages each).  CPU time of this process is measured, not time on
-the wall, which other programs on the machine would change; times of `planner sites` are of a whole process, on the wall.  The peer stores what
-the same visits brought the plain way: one row for each observation, by SQLAlchemy's ORM, a transaction for a hundred hosts.
+the wall, which other programs on the machine would change; times of `planner sites` are of a whole process, on the wall.  The peer stores
+what the same visits brought the plain way: one row for each observation, by SQLAlchemy's ORM, a transaction for a hundred hosts.
 """
 
 from __future__ import annotations

@@ -10,12 +10,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inventory import catalogue, scope, ssh, yamlfile
+from inventory import catalogue, scope, yamlfile
 from inventory.errors import Busy, InputError, WorkspaceError
+
+if TYPE_CHECKING:
+    from inventory import ssh
 
 FILE = "planner.yml"
 
@@ -129,11 +132,15 @@ class Workspace:
     @property
     def login(self) -> ssh.Login:
         """How hosts are logged in to where nothing else is said of them."""
+        from inventory import ssh  # not for commands that only list
+
         settings = self.configuration.ssh
         return ssh.Login(settings.user, tuple(str(self._path(name)) for name in settings.key_files), settings.agent)
 
     def peer(self, address: str, keys: ssh.Keys) -> ssh.Peer:
         """How a host is reached and logged in to."""
+        from inventory import ssh
+
         return ssh.Peer(address, (self.login,), keys, self.configuration.ssh.port)
 
     @property
