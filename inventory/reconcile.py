@@ -64,11 +64,19 @@ def _mark(snapshot: int, name: str) -> str:
     return blake2b(f"{snapshot} {name}".encode(), key=_rules(), digest_size=16).hexdigest()
 
 
-def _identify_stale(session: Session, everything: bool) -> None:
+def identify_hosts(session: Session, names: Sequence[str]) -> None:
+    """The sites of hosts (by name) that said something new.  What `update` would do for them, while other hosts are still visited."""
+    session.flush()
+    for part in catalogue.chunks(names):
+        _identify_stale(session, False, part)
+    session.expire_all()
+
+
+def _identify_stale(session: Session, everything: bool, names: Sequence[str] | None = None) -> None:
     columns = (Host.c.id, Host.c.name, Host.c.identified, Host.c.snapshot_id, Snapshot.c.taken_at)
     query = select(*columns).outerjoin(Snapshot, Snapshot.c.id == Host.c.snapshot_id).order_by(Host.c.name)
     stale = []
-    for row in session.execute(query):
+    for row in session.execute(query if names is None else query.where(Host.c.name.in_(names))):
         mark = _mark(row.snapshot_id, row.name) if row.taken_at is not None else None
         if everything or mark != row.identified:
             stale.append((row, mark))

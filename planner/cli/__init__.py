@@ -29,6 +29,7 @@ The order of work:
   planner sites, show, explain what was found, and what it means
   planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
   planner assess, plan         verdicts with reasons; destinations and waves
+  planner history              how much of what hosts said is kept, and for how long
   planner generate             the plan as Ansible playbooks, for review
   planner run                  carry it out, or go on where it stopped
   planner status               where each move stands
@@ -46,7 +47,7 @@ MODULES = {
     "start": ("init", "register", "hosts"), "doctor": ("doctor",), "look": ("discover", "sites", "show"),
     "decide": ("assess", "explain", "plan"),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "carry": ("generate", "run", "status", "rollback", "drift"),
-    "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",),
+    "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
 }  # fmt: skip
 """Modules of this package, in the order in which `--help` lists their commands.  A command loads its own: some of them load much."""
 

@@ -82,7 +82,7 @@ def discover(
         settings = space.configuration.ssh
         deadlines = ssh.Deadlines(command=settings.command_seconds)
         done: list[dict[str, Any]] = []
-        with _progress() as progress, storing.Writer(book, run) as writer:
+        with _progress() as progress, storing.Writer(book, run, after=reconcile.identify_hosts) as writer:
             task = progress.add_task("visiting", total=len(pairs))
             for result in discovery.visit_all(pairs, workers=settings.workers, deadlines=deadlines):
                 writer.add(discovery.as_visit(result, catalogue.now()))

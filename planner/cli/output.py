@@ -45,9 +45,14 @@ def emit_rows(fields: Sequence[str], rows: Sequence[Sequence[Any]], as_they_are:
 
 
 def _encoded(cells: Sequence[Any]) -> Sequence[str]:
-    """A column of one type; states, units and versions come again and again."""
-    texts = {cell: _encode_one(cell) for cell in set(cells)}
-    return list(map(texts.__getitem__, cells))
+    """A column of one type, or of one and None."""
+    if len(set(cells[:1000])) < 200:  # states, units and versions come again and again
+        texts: dict[Any, str] = {}
+        return [texts.get(cell) or texts.setdefault(cell, _encode_one(cell)) for cell in cells]
+    kinds = set(map(type, cells))
+    if kinds == {str}:
+        return list(map(encode_basestring, cells))
+    return list(map(repr if kinds in ({int}, {float}) else _encode_one, cells))
 
 
 def _encode_one(cell: Any) -> str:
