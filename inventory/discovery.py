@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, collector, model, packing, ssh, storing
+from inventory import catalogue, collector, garbage, model, packing, ssh, storing
 from inventory.probes import registry
 from inventory.probes.base import Observation, Probe
 
@@ -188,7 +188,8 @@ def pack(result: Result) -> Result:
     if result.transcript is None or result.packed is not None:
         return result
     transcript = result.transcript
-    packed = packing.pack(result.output, result.observations, transcript.sections, transcript.privilege)
+    with garbage.put_off():
+        packed = packing.pack(result.output, result.observations, transcript.sections, transcript.privilege)
     told = replace(transcript, sections=tuple(replace(section, text="") for section in transcript.sections))
     return replace(result, output=b"", transcript=told, observations=(), packed=packed)
 

@@ -10,14 +10,31 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Dialect, ForeignKey, Index, LargeBinary, String, Table, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TIMESTAMP
+
+from inventory import packing
 
 
 def _name(length: int = 255) -> String:
     # PostgreSQL would sort by the database's language, SQLite sorts by bytes: lists, and the plan, must not depend on the engine
     return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+class PackedJson(TypeDecorator[dict[str, Any]]):
+    """JSON that no statement looks into, compressed: facts are as long as all that was read of a host, and say much of it again."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """To what is stored."""
+        return None if value is None else packing.small(packing.encoded(value))
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
+        """And back."""
+        return None if value is None else packing.large(value)
 
 
 class Base(DeclarativeBase):
@@ -172,7 +189,7 @@ class SiteFacts(Base):
 
     __tablename__ = "site_facts"
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id", ondelete="CASCADE"), primary_key=True)
-    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    facts: Mapped[dict[str, Any]] = mapped_column(PackedJson, default=dict)
 
 
 class Workload(Base):

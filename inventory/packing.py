@@ -127,14 +127,19 @@ def pack(
             kept = encoded([{k: v for k, v in item.data.items() if k not in passing} for item in items]) if passing else rows
             told.update(f"{section}\0{kind}\0{kept}".encode("utf-8", "replace"))
         body = f'{{"keys":{encoded(keys)},"rows":{rows},"lines":[{lines}]}}'
-        groups.append(Group(clean(kind), clean(section), _small(body)))
+        groups.append(Group(clean(kind), clean(section), small(body)))
     return Packed(zlib.compress(transcript, LEVEL), tuple(groups), told.hexdigest())
 
 
-def _small(body: str) -> bytes:
-    """Compressed when that is worth its start; `unpack` tells the two by the first byte."""
+def small(body: str) -> bytes:
+    """JSON of an object, compressed when that is worth its start; `large` tells the two by the first byte."""
     raw = body.encode()
     return zlib.compress(raw, LEVEL) if len(raw) > 300 else raw
+
+
+def large(body: bytes) -> Any:
+    """What `small` made small."""
+    return json.loads(body if body[:1] == b"{" else zlib.decompress(body))
 
 
 def _keys(items: Sequence[Observation]) -> list[str] | None:
@@ -162,7 +167,7 @@ def _shared(section: str, kind: str, items: Sequence[Observation]) -> SharedGrou
 def numbered(group: SharedGroup, numbers: Sequence[int]) -> Group:
     """A shared group whose values have got their numbers in the dictionary."""
     body = _encode({"keys": None, "numbers": list(numbers), "lines": list(group.lines)})
-    return Group(group.kind, group.section, _small(body))
+    return Group(group.kind, group.section, small(body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,7 @@ class Unpacked:
 
 def unpack(body: bytes) -> Unpacked:
     """What `pack` made, as data and lines in their order."""
-    told = json.loads(body if body[:1] == b"{" else zlib.decompress(body))
+    told = large(body)
     lines = told["lines"]
     if "numbers" in told:
         return Unpacked(numbers=tuple(zip(told["numbers"], lines, strict=True)))

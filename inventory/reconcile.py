@@ -23,7 +23,7 @@ from sqlalchemy import Row, Text, bindparam, cast, delete, insert, select
 from sqlalchemy import update as change
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, identify, lifecycle, model, packing, register, scope
+from inventory import catalogue, garbage, identify, lifecycle, model, packing, register, scope
 from inventory.inspection import kept
 
 AT_ONCE = 50
@@ -66,25 +66,39 @@ def _mark(snapshot: int, name: str) -> str:
     return blake2b(f"{snapshot} {name}".encode(), key=_rules(), digest_size=16).hexdigest()
 
 
-def _identify_stale(session: Session, everything: bool) -> None:
+def identify_hosts(session: Session, names: Sequence[str]) -> None:
+    """The sites of hosts (by name) that said something new.  What `update` would do for them, while other hosts are still visited."""
+    session.flush()
+    for part in catalogue.chunks(names):
+        _identify_stale(session, False, part)
+    session.expire_all()
+
+
+def _identify_stale(session: Session, everything: bool, names: Sequence[str] | None = None) -> None:
     columns = (Host.c.id, Host.c.name, Host.c.identified, Host.c.snapshot_id, Snapshot.c.taken_at)
     query = select(*columns).outerjoin(Snapshot, Snapshot.c.id == Host.c.snapshot_id).order_by(Host.c.name)
     stale = []
-    for row in session.execute(query):
+    for row in session.execute(query if names is None else query.where(Host.c.name.in_(names))):
         mark = _mark(row.snapshot_id, row.name) if row.taken_at is not None else None
         if everything or mark != row.identified:
             stale.append((row, mark))
     for part in catalogue.chunks(stale, AT_ONCE):
-        rows: dict[int, list[Row[Any]]] = {}
-        for stored in catalogue.observed(session, [row.id for row, _ in part]):
-            rows.setdefault(stored.host_id, []).append(stored)
-        found = [
-            (row.id, identify.sites(row.name, _observations(session, rows.get(row.id, [])), row.taken_at.date() if row.taken_at else None))
-            for row, _ in part
-        ]
-        _write_sites(session, found)
-        marks = [{"key": row.id, "identified": mark} for row, mark in part]
-        session.execute(change(Host).where(Host.c.id == bindparam("key")).values(identified=bindparam("identified")), marks)
+        with garbage.put_off():
+            _identify(session, part)
+
+
+def _identify(session: Session, part: Sequence[tuple[Any, str | None]]) -> None:
+    """Sites of a few hosts (row, its mark), written."""
+    rows: dict[int, list[Row[Any]]] = {}
+    for stored in catalogue.observed(session, [row.id for row, _ in part]):
+        rows.setdefault(stored.host_id, []).append(stored)
+    found = [
+        (row.id, identify.sites(row.name, _observations(session, rows.get(row.id, [])), row.taken_at.date() if row.taken_at else None))
+        for row, _ in part
+    ]
+    _write_sites(session, found)
+    marks = [{"key": row.id, "identified": mark} for row, mark in part]
+    session.execute(change(Host).where(Host.c.id == bindparam("key")).values(identified=bindparam("identified")), marks)
 
 
 def _observations(session: Session, rows: Sequence[Row[Any]]) -> identify.Observed:

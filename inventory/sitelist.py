@@ -1,6 +1,6 @@
 """The list of sites, filtered and sorted by the database: columns only, no facts, however many sites there are.
 
-In: an open session, filters, an order.  Out: rows as tuples of `FIELDS`; `names` is JSON text as it is stored.
+In: an open session, filters, an order.  Out: rows as tuples of some `FIELDS`; `names` is JSON text as it is stored.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ORDERS = tuple(name for name in FIELDS if name not in {"names", "static", "owner
 
 def rows(
     session: Session,
+    fields: Sequence[str] = tuple(FIELDS),
     *,
     unit: str = "",
     status: str = "",
@@ -42,7 +43,7 @@ def rows(
 
     `host` is a name or an address.  Raises NotFound when there is none.
     """
-    query = select(*FIELDS.values()).select_from(Workload)
+    query = select(*(FIELDS[name] for name in fields)).select_from(Workload)
     query = query.outerjoin(Host, Host.c.id == Workload.c.host_id).outerjoin(Site, Site.c.id == Workload.c.site_id)
     if unit:
         query = query.where(Workload.c.unit_code == clean(unit))

@@ -8,7 +8,8 @@ were stored with it, and what was committed stays whatever happens next: a `kill
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -202,11 +203,20 @@ class Writer:
     """The one writer of a discovery, a thread: `add` hands it a visit, leaving the block waits until all are stored.
 
     When the database does not take one visit, its host's outcome says so.  A catalogue that cannot be written at all (a full disk)
-    is raised by the next `add`, or at the end of the block.
+    is raised by the next `add`, or at the end of the block.  `after` is called with the names of each batch, in a transaction of its own:
+    what can be done for hosts one by one is then done while others are still visited.
     """
 
-    def __init__(self, book: Catalogue, run: int | None = None, *, batch: int = BATCH, seconds: float = SECONDS) -> None:
-        self._book, self._run, self._batch, self._seconds = book, run, batch, seconds
+    def __init__(
+        self,
+        book: Catalogue,
+        run: int | None = None,
+        *,
+        after: Callable[[Session, Sequence[str]], None] | None = None,
+        batch: int = BATCH,
+        seconds: float = SECONDS,
+    ) -> None:
+        self._book, self._run, self._after, self._batch, self._seconds = book, run, after, batch, seconds
         self._waiting: list[Visit] = []
         self._turn = threading.Condition()
         self._closed = False
@@ -260,6 +270,7 @@ class Writer:
             self._turn.notify_all()
         if visits:
             self._store(visits)
+            self._follow(visits)
         return bool(visits) or not self._closed
 
     def _store(self, visits: Sequence[Visit]) -> None:
@@ -276,6 +287,13 @@ class Writer:
         except (PlannerError, ValueError, TypeError) as error:
             _not_ours(error)
             self._write([failed(visit.host, error, visit.at, visit.seconds)])
+
+    def _follow(self, visits: Sequence[Visit]) -> None:
+        if self._after is None:
+            return
+        # whatever is wrong with one of them must not stop the visits: it is met again, and raised, by whoever does all that was left over
+        with suppress(Exception), self._book.session() as session:
+            self._after(session, [packing.clean(visit.host) for visit in visits if visit.packed is not None])
 
     def _write(self, visits: Sequence[Visit]) -> None:
         with self._book.session() as session:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
@@ -21,6 +21,9 @@ from inventory import catalogue, discovery, model, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
 from planner import logins
 from planner.vault import Secrets
+
+if TYPE_CHECKING:
+    from inventory import ssh
 
 FILE = "planner.yml"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inventory import garbage
 from inventory.probes import (
     accesslog,
     accounts,
@@ -64,6 +65,11 @@ PROBES: tuple[Probe, ...] = (
 
 def parse(sections: tuple[Section, ...]) -> list[tuple[str, Observation]]:
     """Every section through its probe's parser: (section's name, observation); a section's own end is an observation too."""
+    with garbage.put_off():
+        return _parse(sections)
+
+
+def _parse(sections: tuple[Section, ...]) -> list[tuple[str, Observation]]:
     by_name = {probe.name: probe for probe in PROBES}
     found: list[tuple[str, Observation]] = []
     for section in sections:

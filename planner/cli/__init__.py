@@ -34,6 +34,7 @@ The order of work:
   planner access               the least privilege that works: helper, sudoers, account recipe
   planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
   planner assess, plan         verdicts with reasons; destinations and waves
+  planner history              how much of what hosts said is kept, and for how long
   planner generate             the plan as Ansible playbooks, for review
   planner run                  carry it out, or go on where it stopped
   planner status               where each move stands
@@ -52,7 +53,7 @@ MODULES = {
     "view": ("view",), "dependencies": ("dependencies",), "decide": ("assess", "explain", "plan"),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "run", "status", "rollback", "drift"),
-    "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",),
+    "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
 }  # fmt: skip
 """Modules of this package, in the order in which `--help` lists their commands.  A command loads its own: some of them load much."""
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from inventory import catalogue, model, sitelist
 from inventory.errors import HostError, InputError
-from planner import policy, workspace
+from planner import workspace
 from planner.cli.output import Json, emit, emit_rows, note, say, table, table_of, visible, write_csv
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def discover(
         settings = space.configuration.ssh
         deadlines = ssh.Deadlines(command=settings.command_seconds)
         done: list[dict[str, Any]] = []
-        with _progress() as progress, storing.Writer(book, run) as writer:
+        with _progress() as progress, storing.Writer(book, run, after=reconcile.identify_hosts) as writer:
             task = progress.add_task("visiting", total=len(pairs))
             for result in discovery.visit_again(pairs, workers=settings.workers, deadlines=deadlines):
                 writer.add(discovery.as_visit(result, catalogue.now()))
@@ -163,26 +163,25 @@ def sites(
         raise InputError(f"--sort {sort!r}: there is no such column", hint=", ".join(sitelist.ORDERS))
     if as_csv and as_json:
         raise InputError("--csv and --json at once", hint="choose one")
+    fields = list(sitelist.FIELDS) if as_json or as_csv else TABLE
     with workspace.find().open_catalogue().session() as session:
-        rows = sitelist.rows(session, unit=unit, status=status, host=host, application=application, sort=sort, limit=limit)
-    fields = list(sitelist.FIELDS)
+        rows = sitelist.rows(session, fields, unit=unit, status=status, host=host, application=application, sort=sort, limit=limit)
     if as_json:
         emit_rows(fields, rows, as_they_are={"names"})
     elif as_csv:
         names = fields.index("names")
         write_csv(fields, ([" ".join(json.loads(cell)) if at == names else cell for at, cell in enumerate(row)] for row in rows))
     else:
-        _site_table(fields, rows)
+        from planner import policy
+
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        if columns:
+            columns[TABLE.index("bytes")] = ["?" if cell is None else policy.show("bytes", cell) for cell in columns[TABLE.index("bytes")]]
+        table_of(["size" if name == "bytes" else name for name in TABLE], columns, empty="no sites yet: planner discover")
 
 
-def _site_table(fields: Sequence[str], rows: Sequence[Any]) -> None:
-    columns = ["site", "unit", "host", "status", "application", "version", "database", "size", "files", "newest", "requests_per_day"]
-    places = [fields.index("bytes" if column == "size" else column) for column in columns]
-    size = columns.index("size")
-    cells = [[row[place] for place in places] for row in rows]
-    for line in cells:
-        line[size] = "?" if line[size] is None else policy.show("bytes", line[size])
-    table_of(columns, cells, empty="no sites yet: planner discover")
+TABLE = ["site", "unit", "host", "status", "application", "version", "database", "bytes", "files", "newest", "requests_per_day"]
+"""What the table shows of a site; --json and --csv give all fields."""
 
 
 def _line(item: model.Workload) -> dict[str, Any]:
@@ -217,6 +216,8 @@ def show(
         if as_json:
             emit({**_line(item), "facts": facts})
             return
+        from planner import policy
+
         say(f"{visible(item.name)}   unit {item.unit_code or '?'} ({visible(item.owner_reason)})   status {item.status}")
         for name, fact in facts.items():
             why = f"   ({visible(fact['why'])})" if fact.get("why") else ""

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from inventory import catalogue, collector, discovery, identify, model, reconcile
+from inventory import catalogue, collector, discovery, identify, model, reconcile, storing
 from inventory.catalogue import open_catalogue
 from inventory.probes.base import Observation, Section
 
@@ -177,6 +177,41 @@ def test_only_hosts_that_said_something_new_are_identified(book, monkeypatch):
     assert update() == ["zz"]
     monkeypatch.setattr(reconcile, "_rules", lambda: b"another version")
     assert update() == ["b", "c", "zz"]
+
+
+def test_hosts_are_identified_while_others_are_visited(book, monkeypatch):
+    start(book)
+    hosts = identified(monkeypatch)
+    with storing.Writer(book, after=reconcile.identify_hosts) as writer:
+        for name in HOSTS:
+            writer.add(discovery.as_visit(result(name, ["www.x.edu"]), AT))
+    assert sorted(hosts) == ["a", "b", "c"]
+    with book.session() as session:
+        assert reconcile.update(session, AT) == {"undeclared": 3}
+    assert sorted(hosts) == ["a", "b", "c"]  # nothing was left to do for hosts
+    one = everything(book)
+    with book.session() as session:
+        reconcile.update(session, AT, everything=True)
+    assert everything(book) == one
+
+
+def test_a_defect_of_identification_loses_no_visit_and_is_raised_afterwards(book, monkeypatch):
+    start(book)
+    real = identify.sites
+
+    def broken(host, *rest):
+        if host == "b":
+            raise ZeroDivisionError
+        return real(host, *rest)
+
+    monkeypatch.setattr(identify, "sites", broken)
+    with storing.Writer(book, after=reconcile.identify_hosts) as writer:
+        for name in HOSTS:
+            writer.add(discovery.as_visit(result(name, ["www.x.edu"]), AT))
+    with book.session() as session:
+        assert len(catalogue.observations(session, 1)) == 3
+    with pytest.raises(ZeroDivisionError), book.session() as session:
+        reconcile.update(session, AT)
 
 
 def test_a_host_that_says_the_same_moves_one_row(book):

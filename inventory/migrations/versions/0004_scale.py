@@ -34,11 +34,19 @@ SITE = sa.table(
     sa.column("static", sa.Boolean), sa.column("bytes", sa.BigInteger), sa.column("files", sa.BigInteger),
     sa.column("requests_per_day", sa.Double), *(sa.column(name, sa.Text) for name in sorted(TEXTS)),
 )  # fmt: skip
-FACTS = sa.table("site_facts", sa.column("site_id", sa.Integer), sa.column("facts", sa.JSON))
+FACTS = sa.table("site_facts", sa.column("site_id", sa.Integer), sa.column("facts", sa.LargeBinary))
 WORKLOAD = sa.table(
     "workload", *(sa.column(name, sa.Integer) for name in ("id", "host_id", "site_id")), sa.column("name", sa.String),
     sa.column("names", sa.JSON), sa.column("facts", sa.JSON), sa.column("declared", sa.JSON),
 )  # fmt: skip
+
+
+def _small(value: dict[str, Any]) -> bytes:
+    return zlib.compress(json.dumps(value, ensure_ascii=False).encode(), 1)
+
+
+def _large(body: bytes) -> Any:
+    return json.loads(body if body[:1] == b"{" else zlib.decompress(body))
 
 
 def _of_sheet(name: str) -> bool:
@@ -102,7 +110,7 @@ def upgrade() -> None:
     op.create_table(
         "site_facts",
         sa.Column("site_id", sa.Integer(), sa.ForeignKey("site.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=False),
     )
     op.add_column("workload", sa.Column("site_id", sa.Integer(), nullable=True))
     op.add_column("workload", sa.Column("declared", sa.JSON(), nullable=True))
@@ -125,10 +133,10 @@ def _pack() -> None:
             places.setdefault((row.section, row.kind), []).append(row)
         made = []
         for position, ((section, kind), rows) in enumerate(places.items()):
-            body = json.dumps({"keys": None, "rows": [row.data for row in rows], "lines": [row.line for row in rows]}, ensure_ascii=False)
+            body = _small({"keys": None, "rows": [row.data for row in rows], "lines": [row.line for row in rows]})
             made.append({
                 "host_id": host, "kind": kind, "section": section, "snapshot_id": rows[0].snapshot_id, "position": position,
-                "body": zlib.compress(body.encode(), 1),
+                "body": body,
             })  # fmt: skip
         if made:
             bind.execute(sa.insert(OBSERVATIONS), made)
@@ -151,7 +159,8 @@ def _part() -> None:
             values |= {column: str(values[column]) for column in TEXTS if values[column] is not None}
             name = row.name.removesuffix(f"@{hosts[row.host_id]}")
             bind.execute(sa.insert(SITE), {"id": number, "host_id": row.host_id, "name": name, "names": row.names, **values})
-            bind.execute(sa.insert(FACTS), {"site_id": number, "facts": {n: f for n, f in facts.items() if n not in declared}})
+            own = _small({n: f for n, f in facts.items() if n not in declared})
+            bind.execute(sa.insert(FACTS), {"site_id": number, "facts": own})
             changes["site_id"] = number
         bind.execute(sa.update(WORKLOAD).where(WORKLOAD.c.id == key).values(**changes))
     if number and bind.dialect.name == "postgresql":
@@ -174,7 +183,8 @@ def downgrade() -> None:
     bind = op.get_bind()
     _unpack(bind)
     for key, site, declared in bind.execute(sa.select(WORKLOAD.c.id, WORKLOAD.c.site_id, WORKLOAD.c.declared)).all():
-        found = bind.scalar(sa.select(FACTS.c.facts).where(FACTS.c.site_id == site)) or {}
+        stored = bind.scalar(sa.select(FACTS.c.facts).where(FACTS.c.site_id == site))
+        found = _large(stored) if stored else {}
         bind.execute(sa.update(WORKLOAD).where(WORKLOAD.c.id == key).values(facts={**found, **declared}))
     with op.batch_alter_table("workload") as batch:
         batch.drop_index("ix_workload_site_id")
@@ -198,7 +208,7 @@ def _unpack(bind: sa.Connection) -> None:
         made = []
         query = sa.select(OBSERVATIONS).where(OBSERVATIONS.c.host_id == host).order_by(OBSERVATIONS.c.position)
         for row in bind.execute(query).all():
-            told = json.loads(zlib.decompress(row.body))
+            told = _large(row.body)
             values = [shared[n] for n in told["numbers"]] if "numbers" in told else told["rows"]
             if told["keys"]:
                 values = [dict(zip(told["keys"], value, strict=True)) for value in values]

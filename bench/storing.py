@@ -1,0 +1,264 @@
+"""What it costs to read, store, identify and list many hosts, and how that grows: CPU time for each host, beside a peer in the same run.
+
+    python bench/storing.py --quick            under a minute: 100 and 300 hosts
+    python bench/storing.py                    100 to 10,000 hosts, some minutes
+    python bench/storing.py --svg growth.svg   also as a picture; --json for programs
+
+Transcripts are those of `transcript.py` (ten sites, 40 listeners, 300 packages each).  CPU time of this process is measured, not time on
+the wall, which other programs on the machine would change; times of `planner sites` are of a whole process, on the wall.  The peer stores
+what the same visits brought the plain way: one row for each observation, by SQLAlchemy's ORM, a transaction for a hundred hosts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+import transcript  # noqa: E402
+from sqlalchemy import JSON, ForeignKey, LargeBinary, create_engine, event  # noqa: E402
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column  # noqa: E402
+
+from inventory import catalogue, collector, discovery, model, packing, reconcile, storing  # noqa: E402
+from inventory.probes import registry  # noqa: E402
+from inventory.probes.base import Observation, blocks  # noqa: E402
+
+AT = datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
+PEER_HOSTS = 100
+UNIT = transcript.UNITS[0]
+
+
+class Base(DeclarativeBase):
+    """The peer's tables."""
+
+    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012
+
+
+class Reading(Base):
+    """A visit."""
+
+    __tablename__ = "reading"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    transcript: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Row(Base):
+    """An observation."""
+
+    __tablename__ = "row"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reading_id: Mapped[int] = mapped_column(ForeignKey("reading.id"), index=True)
+    kind: Mapped[str]
+    section: Mapped[str]
+    line: Mapped[int]
+    data: Mapped[dict[str, Any]]
+
+
+@dataclass
+class Meter:
+    """CPU seconds by what they went into."""
+
+    spent: dict[str, float] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
+
+    def run(self, name: str, count: int, work: Callable[[], Any]) -> Any:
+        """Do some work, and book it."""
+        begun = process_time()
+        made = work()
+        self.spent[name] = self.spent.get(name, 0.0) + process_time() - begun
+        self.done[name] = self.done.get(name, 0) + count
+        return made
+
+    def ms(self, name: str) -> float:
+        """Milliseconds for one host."""
+        return 1000 * self.spent[name] / max(1, self.done[name])
+
+
+def parsed(output: bytes) -> tuple[collector.Transcript, tuple[tuple[str, Observation], ...]]:
+    """Sections and observations; packages by a few lines of our own as long as no probe reads them."""
+    read = collector.read(output, transcript.NONCE, registry.PROBES)
+    found = registry.parse(read.sections)
+    if "packages" not in {probe.name for probe in registry.PROBES}:
+        text = next(section.text for section in read.sections if section.name == "packages")
+        for block in blocks(text):
+            for line, row in enumerate(block.lines, start=block.line + 1):
+                name, version, arch, _ = row.split("\t")
+                data = {"manager": "dpkg", "name": name, "version": version, "arch": arch, "state": "installed"}
+                found.append(("packages", Observation("package", data, line)))
+    return read, tuple(found)
+
+
+def visits(meter: Meter, hosts: Sequence[int], visit: int) -> list[storing.Visit]:
+    """What these hosts say, read and packed."""
+    made = []
+    for host in hosts:
+        output = transcript.transcript(host, visit)
+        read, found = meter.run("read and parse", 1, lambda output=output: parsed(output))
+        result = discovery.Result(transcript.name_of(host), transcript.address_of(host), "ok", "", 1.0, output, read, found)
+        at = AT + timedelta(days=visit)
+        made.append(meter.run("pack", 1, lambda result=result, at=at: discovery.as_visit(result, at)))
+    return made
+
+
+def store(book: catalogue.Catalogue, made: Sequence[storing.Visit]) -> None:
+    """In the writer's batches, without its thread: so that what is measured is the storing."""
+    for part in catalogue.chunks(made, storing.BATCH):
+        with book.session() as session:
+            storing.write(session, part)
+
+
+def identify(book: catalogue.Catalogue) -> None:
+    """Sites of all hosts that said something new."""
+    with book.session() as session:
+        reconcile.update(session, AT)
+
+
+def peer(meter: Meter, folder: Path, hosts: int) -> None:
+    """One row for each observation."""
+    engine = create_engine(f"sqlite:///{folder}/peer.db")
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
+    Base.metadata.create_all(engine)
+    results = [parsed(transcript.transcript(host)) for host in range(hosts)]
+    outputs = [transcript.transcript(host) for host in range(hosts)]
+
+    def work() -> None:
+        import zlib
+
+        with Session(engine) as session:
+            for number, ((_, found), output) in enumerate(zip(results, outputs, strict=True)):
+                reading = Reading(host=transcript.name_of(number), transcript=zlib.compress(output, 6))
+                session.add(reading)
+                session.flush()
+                session.add_all(
+                    Row(reading_id=reading.id, kind=item.kind, section=section, line=item.line, data=packing.clean(item.data))
+                    for section, item in found
+                )
+            session.commit()
+
+    meter.run("peer", hosts, work)
+    engine.dispose()
+
+
+def planner(folder: Path, *words: str) -> tuple[float, int]:
+    """Seconds of a whole command, and the bytes that it printed; the better of two."""
+    best, size = 1e9, 0
+    for _ in range(2):
+        begun = perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "planner", *words], cwd=folder, capture_output=True, check=True, env={"PYTHONPATH": str(ROOT)}
+        )
+        best, size = min(best, perf_counter() - begun), len(done.stdout)
+    return best, size
+
+
+def grow(sizes: Sequence[int]) -> tuple[list[dict[str, Any]], Meter]:
+    """A catalogue that grows to each size in turn; what one more host cost on the way there, and what lists cost then."""
+    rows = []
+    total = Meter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        peer(total, folder, min(PEER_HOSTS, sizes[0]))
+        (folder / "planner.yml").write_text("catalogue: catalogue.db\n")
+        book = catalogue.open_catalogue(f"sqlite:///{folder}/catalogue.db")
+        have = 0
+        for size in sizes:
+            meter = Meter()
+            new = range(have, size)
+            with book.session() as session:
+                session.add_all(model.Host(name=transcript.name_of(host), address=transcript.address_of(host)) for host in new)
+            for part in catalogue.chunks(new, 200):
+                made = visits(meter, part, 0)
+                meter.run("store new", len(part), lambda made=made: store(book, made))
+                made = visits(meter, part, 1)
+                meter.run("store unchanged", len(part), lambda made=made: store(book, made))
+            meter.run("identify", len(new), lambda: identify(book))
+            meter.run("identify nothing new", 1, lambda: identify(book))
+            with book.session() as session:
+                found = meter.run(
+                    "who has a package",
+                    1,
+                    lambda session=session: catalogue.hosts_with(session, "package", name=transcript.package_names()[0][0]),
+                )
+            have = size
+            every, printed = planner(folder, "sites", "--json")
+            some, _ = planner(folder, "sites", "--limit", "50", "--sort", "-bytes")
+            row = {"hosts": size, **{name: round(meter.ms(name), 2) for name in meter.spent}, "hosts with it": len(found)}
+            row |= {"sites --json, s": round(every, 2), "bytes": printed, "sites --limit 50, s": round(some, 2)}
+            row["catalogue, KB a host"] = round(sum(path.stat().st_size for path in folder.glob("catalogue.db*")) / size / 1000, 1)
+            rows.append(row)
+            print(json.dumps(row), file=sys.stderr)
+            for key in meter.spent:
+                total.spent[key] = total.spent.get(key, 0.0) + meter.spent[key]
+                total.done[key] = total.done.get(key, 0) + meter.done[key]
+        book.close()
+    return rows, total
+
+
+LINES = (("read and parse", "#555"), ("pack", "#2a7"), ("store new", "#06c"), ("store unchanged", "#93c"), ("identify", "#c60"))
+
+
+def svg(rows: Sequence[dict[str, Any]]) -> str:
+    """CPU milliseconds for one more host, by how many there are; the hosts on a logarithmic scale."""
+    from math import log10
+
+    most = max(row[name] for row in rows for name, _ in LINES) * 1.1
+    low, high = log10(rows[0]["hosts"]), log10(max(rows[-1]["hosts"], rows[0]["hosts"] * 10))
+
+    def place(row: dict[str, Any], name: str) -> str:
+        return f"{70 + 480 * (log10(row['hosts']) - low) / (high - low):.0f},{320 - 280 * row[name] / most:.0f}"
+
+    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="720" height="370" font-family="sans-serif" font-size="12">']
+    parts += ['<text x="70" y="24">CPU ms for one host</text><path d="M70 40V320H550" fill="none" stroke="#999"/>']
+    for step in range(5):
+        y = 320 - 70 * step
+        parts.append(f'<text x="62" y="{y + 4}" text-anchor="end">{most * step / 4:.1f}</text><path d="M70 {y}H550" stroke="#ddd"/>')
+    for row in rows:
+        x = place(row, LINES[0][0]).partition(",")[0]
+        parts.append(f'<text x="{x}" y="340" text-anchor="middle">{row["hosts"]:,}</text>')
+    for number, (name, color) in enumerate(LINES):
+        parts.append(f'<polyline points="{" ".join(place(row, name) for row in rows)}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts.append(f'<text x="565" y="{60 + 20 * number}" fill="{color}">{name}</text>')
+    return "\n".join([*parts, '<text x="310" y="360" text-anchor="middle">hosts in the catalogue</text>', "</svg>"]) + "\n"
+
+
+def main() -> None:
+    """Measure, and print."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--quick", action="store_true", help="100 and 300 hosts")
+    options.add_argument("--sizes", help="numbers of hosts, with commas between")
+    options.add_argument("--json", action="store_true")
+    options.add_argument("--svg", type=Path)
+    asked = options.parse_args()
+    sizes = [int(word) for word in asked.sizes.split(",")] if asked.sizes else [100, 300] if asked.quick else [100, 300, 1000, 3000, 10_000]
+    gc.freeze()
+    rows, total = grow(sizes)
+    if asked.svg:
+        asked.svg.write_text(svg(rows))
+    names = ["read and parse", "pack", "store new", "store unchanged", "identify"]
+    summary = {name: round(total.ms(name), 2) for name in [*names, "peer"]}
+    summary["peer / (pack + store new)"] = round(total.ms("peer") / (total.ms("pack") + total.ms("store new")), 1)
+    if asked.json:
+        print(json.dumps({"growth": rows, "summary": summary}, indent=2))
+        return
+    columns = list(rows[0])
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+    for row in rows:
+        print("| " + " | ".join(f"{row[name]:,}" for name in columns) + " |")
+    print("\nCPU ms for each host, over all: " + ", ".join(f"{name} {value}" for name, value in summary.items()))
+
+
+if __name__ == "__main__":
+    main()
