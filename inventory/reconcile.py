@@ -6,25 +6,28 @@ In: an open session.  Out: the `workload` table brought up to what the newest ob
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import identify, model, scope
+from inventory import identify, model, ownership
+from inventory.register.names import ascii_name
 
 
 def update(session: Session, at: datetime) -> Counter[str]:
     """Identify all sites anew; counts by status (both, undeclared, missing)."""
-    declared = {row.key: row for row in session.scalars(select(model.Declared).where(model.Declared.kind == "site"))}
+    declared = {
+        row.key: row
+        for row in session.scalars(select(model.Declared).where(model.Declared.kind == "site", model.Declared.withdrawn_at.is_(None)))
+    }
     by_name = dict(declared)
     for row in declared.values():
         for alias in row.data.get("aliases") or []:
-            by_name.setdefault(str(alias).lower(), row)
+            by_name.setdefault(ascii_name(str(alias)), row)
     units = list(session.scalars(select(model.Unit).order_by(model.Unit.code)))
-    ranges = {unit.code: [str(text) for text in unit.details.get("ranges") or []] for unit in units}
+    owners, confirmed = ownership.Units(units), confirmations(session)
     existing = {row.name: row for row in session.scalars(select(model.Workload))}
     seen: set[str] = set()
     matched: set[str] = set()
@@ -33,12 +36,14 @@ def update(session: Session, at: datetime) -> Counter[str]:
         observations = [identify.Seen(r.kind, r.data, (r.snapshot_id, r.section, r.line)) for r in rows]
         for site in identify.sites(host.name, observations, host.visited_at.date() if host.visited_at else None):
             sheet = next((by_name[name] for name in [site.name, *site.names] if name in by_name), None)
-            unit, reason = _owner(sheet, host, ranges)
+            site.learn(ownership.CLUES, ownership.clues(site, observations))
+            owner = ownership.of(site, sheet, host, owners, confirmed)
+            site.facts |= owner.facts()
             name = site.name if site.name not in seen else f"{site.name}@{host.name}"
             site.learn("site.declared", sheet is not None, why=f"declared in {sheet.origin}" if sheet else "no sheet names it")
             _learn_declared(site, sheet)
             item = existing.get(name) or model.Workload(name=name)
-            item.host_id, item.unit_code, item.owner_reason = host.id, unit, reason
+            item.host_id, item.unit_code, item.owner_reason = host.id, owner.unit, owner.reason
             item.status, item.names, item.facts = ("both" if sheet else "undeclared"), site.names, site.facts
             item.identified_at = at
             session.add(item)
@@ -49,9 +54,11 @@ def update(session: Session, at: datetime) -> Counter[str]:
         if key in matched:
             continue
         item = existing.get(key) or model.Workload(name=key)
-        item.host_id, item.unit_code, item.owner_reason = None, row.unit_code, f"declared in {row.origin}"
-        item.status, item.names, item.identified_at = "missing", [key, *(row.data.get("aliases") or [])], at
-        item.facts = {}
+        names = [key, *(ascii_name(str(alias)) for alias in row.data.get("aliases") or [])]
+        owner = ownership.of(identify.Site(key, "", names), row, None, owners, confirmed)
+        item.host_id, item.unit_code, item.owner_reason = None, owner.unit, owner.reason
+        item.status, item.names, item.identified_at = "missing", names, at
+        item.facts = owner.facts()
         session.add(item)
         seen.add(key)
     for name, item in existing.items():
@@ -61,16 +68,14 @@ def update(session: Session, at: datetime) -> Counter[str]:
     return Counter(session.scalars(select(model.Workload.status)))
 
 
-def _owner(row: model.Declared | None, host: model.Host, ranges: Mapping[str, Sequence[str]]) -> tuple[str | None, str]:
-    if row is not None and row.unit_code:
-        return row.unit_code, f"declared in {row.origin}"
-    if host.unit_code:
-        return host.unit_code, f"its host {host.name} is declared as this unit's"
-    unit = scope.owner(host.address, ranges)
-    return (
-        unit,
-        f"its host's address {host.address} lies in this unit's range" if unit else "no declaration, no range: unknown",
-    )
+def confirmations(session: Session) -> dict[str, ownership.Confirmation]:
+    """What admins said of owners, by each name of the site that they meant; the newest word counts."""
+    found: dict[str, ownership.Confirmation] = {}
+    query = select(model.OwnerConfirmation).where(model.OwnerConfirmation.forgotten_at.is_(None)).order_by(model.OwnerConfirmation.id)
+    for row in session.scalars(query):
+        word = ownership.Confirmation(row.unit_code, row.by, row.why, row.at)
+        found |= dict.fromkeys([row.site, *map(str, row.names)], word)
+    return found
 
 
 def _learn_declared(site: identify.Site, row: model.Declared | None) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.errors import PlannerError
-from planner.cli import applications, carry, collect, decide, doctor, look, report, start, verify, vhosts
+from planner.cli import applications, carry, collect, decide, differences, doctor, look, owners, register, report, start, verify, vhosts
 
 HELP = """Inventory and migration planner of a university network center.
 
@@ -20,11 +20,13 @@ The order of work:
 \b
   planner init DIR             make a workspace, then fill planner.yml
   planner doctor               what this machine and workspace still lack
-  planner register import F    the units' sheets: who declares what
+  planner register import F    the units' sheets: who declares what; --preview, undo, history, export, template
   planner hosts add / trust    which machines, and whose keys we trust
   planner discover             visit them; nothing is changed there
   planner collector            a script for hosts that we may not log in to; import-transcript takes its output
   planner sites, show, explain what was found, and what it means
+  planner differences          declared against found; candidates: sites that may be asked to close
+  planner owners               whose each site is and why; owner confirm / forget
   planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
   planner assess, plan         verdicts with reasons; destinations and waves
   planner generate             the plan as Ansible playbooks, for review
@@ -42,6 +44,9 @@ Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
 
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 start.add(app)
+register.add(app)
+differences.add(app)
+owners.add(app)
 doctor.add(app)
 look.add(app)
 decide.add(app)
