@@ -65,6 +65,8 @@ def parse(column: Column, value: Any, *, unit: str = "", epoch: datetime = datet
         raise Refused(str(value))
     if isinstance(value, str) and value.strip() in EXCEL_ERRORS:
         raise Refused(f"the cell holds the error {value.strip()}: correct it, or leave it empty")
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise Refused(f"longer than {LONGEST} characters: {text_of(value[:30])!r}…")
     if column.kind == "date":
         text = narrow(text_of(value)) if isinstance(value, str) else value
         return Value(dates.parse(text, open_ended=column.open_ended, epoch=epoch))
@@ -140,14 +142,13 @@ def _number(text: str) -> Value:
     return Value(int(figure) if figure.is_integer() else figure)
 
 
+_SIZE = re.compile(r"(?:约|~|≈)?(\d{1,12}(?:,\d{3}){0,4}(?:\.\d{1,9})?)(?:([kmgtp])?(i)?(b|字节|byte|bytes)?|(兆|个?[GT]))(?:左右)?", re.I)
 _POWERS = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
 def _size(value: Any, unit: str, base: int) -> int:
     text = narrow(text_of(value)).replace(" ", "")
-    match = re.fullmatch(
-        r"(?:约|~|≈)?(\d{1,12}(?:,\d{3}){0,4}(?:\.\d{1,9})?)(?:([kmgtp])?(i)?(b|字节|byte|bytes)?|(兆|个?[GT]))(?:左右)?", text, re.I
-    )
+    match = _SIZE.fullmatch(text)
     if match is None:
         raise Refused(f"{text[:40]!r} is not a size; write a number, or 500 MB, 1.5 GB")
     figure = float(match[1].replace(",", ""))

@@ -39,7 +39,7 @@ _MONTH_PACKED = re.compile(r"(\d{4})(\d{2})")
 _YEAR = re.compile(r"(\d{4})年?")
 _DAY_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[ -]([A-Za-z]{3,9})\.?,?[ -](\d{4})")
 _MONTH_DAY = re.compile(r"([A-Za-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})")
-_AMBIGUOUS = re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+_AMBIGUOUS = re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{1,4}")
 
 
 def parse(value: Any, *, open_ended: bool = False, epoch: datetime = datetime(1899, 12, 30)) -> str:
@@ -126,7 +126,7 @@ def _chinese(text: str) -> str:
 def last_day(iso: str) -> date | None:
     """The last day that an ISO text of any precision covers; None for `never` and for what is no date."""
     parts = iso.split("-")
-    if iso == NEVER or not all(part.isdecimal() for part in parts) or len(parts) > 3:
+    if re.fullmatch(r"[0-9]{4}(-[0-9]{2}){0,2}", iso) is None:
         return None
     try:
         year, month, day = (int(parts[i]) if i < len(parts) else 0 for i in range(3))

@@ -79,7 +79,7 @@ def _rows(text: str, path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
         if cells > MOST_CELLS:
             raise InputError(f"{path}:{line}: more than {MOST_CELLS} cells", hint="split the file")
         if any(cell.strip() for cell in row) and not (line == 1 and re.fullmatch(r"\s*sep=.?\s*", mark.join(row))):
-            yield line, [unguarded(cell) for cell in row[:MOST_COLUMNS]]
+            yield line, [unguarded(cell) if cell[:1] == "'" else cell for cell in row[:MOST_COLUMNS]]
         line = reader.line_num + 1
 
 

@@ -34,7 +34,7 @@ class Value:
 
 def narrow(text: str) -> str:
     """Full-width digits, letters and marks as ASCII (`１９２．０` → `192.0`); for values that programs read, not for names."""
-    return unicodedata.normalize("NFKC", text).replace("。", ".").strip()
+    return text.strip() if text.isascii() else unicodedata.normalize("NFKC", text).replace("。", ".").strip()
 
 
 def words(text: str, separators: str = r"[\s,;、，；|]+") -> list[str]:
@@ -65,7 +65,7 @@ def domains(text: str) -> Value:
 
 
 def _dotted(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).replace("。", ".")
+    return text if text.isascii() else unicodedata.normalize("NFKC", text).replace("。", ".")
 
 
 def _host(text: str) -> tuple[str, str]:
@@ -92,12 +92,15 @@ def host_of(url: str) -> str:
     return _host(url)[0]
 
 
+_HTTP = re.compile(r"https?://", re.I)
+
+
 def url(text: str) -> Value:
     """One web address; `http://` is added where it is missing."""
     parts = words(_dotted(text), r"[\s、，；]+")
     if len(parts) != 1:
         raise Refused(f"{len(parts)} addresses in one cell; write the home page's")
-    url = parts[0] if re.match(r"https?://", parts[0], re.I) else f"http://{parts[0]}"
+    url = parts[0] if _HTTP.match(parts[0]) else f"http://{parts[0]}"
     try:
         split = urlsplit(url)
         _ = split.port
@@ -124,6 +127,8 @@ def one_address(text: str) -> tuple[str, str]:
     try:
         address = ipaddress.ip_address(host)
         return str(address), _mask_of(mask, address.version) if mask else ""
+    except Refused:
+        raise
     except ValueError:
         if re.fullmatch(r"(\d{1,3}\.){3}\d{1,3}", host) and any(len(part) > 1 and part[0] == "0" for part in host.split(".")):
             raise Refused(f"{text[:60]!r}: programs read leading zeros differently; leave them out") from None

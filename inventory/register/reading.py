@@ -8,14 +8,13 @@ only when the file as a whole cannot be used.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from inventory import yamlfile
 from inventory.errors import InputError
 from inventory.register import cells, delimited, headings, network
-from inventory.register.cells import Unreadable
 from inventory.register.dates import Refused
 from inventory.register.fields import Column, Register, plain, shipped
 from inventory.register.grid import Grid, letter
@@ -33,7 +32,7 @@ def read(path: Path, register: Register | None = None) -> Sheet:
     fields = register or shipped()
     ending = path.suffix.lower()
     if ending in {".yml", ".yaml"}:
-        return _read_yaml(yamlfile.read(path), fields)
+        return _read_yaml(yamlfile.read(path, typed=False), fields)
     sheet = Sheet(str(path))
     if ending in {".csv", ".tsv", ".txt"}:
         grids = [delimited.grid(path)]
@@ -64,7 +63,7 @@ class _Reader:
     def take(self, grid: Grid) -> bool:
         """Whether the grid held a table; its rows, rejections and remarks are then in the sheet."""
         rows = iter(grid.rows)
-        head = [row for row, _ in zip(rows, range(headings.LOOKED_AT + 3), strict=False)]
+        head = list(islice(rows, headings.LOOKED_AT + 3))
         table = headings.find(self.register, grid, head)
         if table is None:
             if head and grid.name not in self.register.instruction_sheet.values():
@@ -137,23 +136,27 @@ class _Records:
 
     def __init__(self, register: Register, table: Table, grid: Grid) -> None:
         self.register, self.table, self.grid = register, table, grid
-        self.cache: list[dict[str, Value | Refused | None]] = [{} for _ in table.columns]
+        self.cache: list[dict[str, Value | Refused]] = [{} for _ in table.columns]
+        self.columns = [(position, index, column) for position, (index, column, _, _) in enumerate(table.columns)]
+        self.fields = frozenset(column.id for _, column, _, _ in table.columns)
         self.places = {column.id: letter(index + 1) for index, column, _, _ in reversed(table.columns)}
 
     def read(self, number: int, line: Sequence[Any]) -> tuple[Row | None, list[Rejection]]:
         """A row, or None for a line without anything in the table's columns, or one that repeats the headings."""
         data: dict[str, Any] = {}
         more: dict[str, Any] = {}
-        emptied: set[str] = set()
         rejected: list[Rejection] = []
         width = len(line)
-        for position, (index, column, heading, measure) in enumerate(self.table.columns):
-            cell = line[index] if index < width else None
-            value = None if cell is None else self._value(position, column, cell, measure)
+        for position, index, column in self.columns:
+            if index >= width or (cell := line[index]) is None or cell == "":
+                continue
+            known = self.cache[position].get(cell) if cell.__class__ is str else None
+            value = known if known is not None else self._value(position, column, cell)
             if value is None:
-                emptied.add(column.id)
-            elif isinstance(value, Refused):
+                continue
+            if isinstance(value, Refused):
                 at = self.grid.place(number), str(value), self.grid.file, self.grid.name, number, letter(index + 1)
+                heading = self.table.columns[position][2]
                 rejected.append(Rejection(*at, heading, column.id, cells.text_of(cell)[:100]))
             elif column.id not in data:
                 data[column.id] = value.data
@@ -164,20 +167,19 @@ class _Records:
         if rejected and all(plain(item.value) == plain(item.heading) for item in rejected) and self._repeats(line):
             return None, []
         _take_more(self.table.kind, data, more)
-        emptied -= data.keys() | {item.field for item in rejected}
+        emptied = self.fields - data.keys() - {item.field for item in rejected}
         unit = str(data.pop("unit", "")) if self.table.kind != "unit" else ""
         key = cells.key_of(self.table.kind, data)
-        return Row(self.table.kind, key, unit, data, self.grid.place(number), self.places, frozenset(emptied)), rejected
+        return Row(self.table.kind, key, unit, data, self.grid.place(number), self.places, emptied), rejected
 
-    def _value(self, position: int, column: Column, cell: Any, measure: str) -> Value | Refused | None:
-        if isinstance(cell, str) and len(cell) < 80 and not isinstance(cell, Unreadable):
+    def _value(self, position: int, column: Column, cell: Any) -> Value | Refused | None:
+        value = self._parsed(column, cell, self.table.columns[position][3])
+        if value is not None and cell.__class__ is str and len(cell) < 80:
             known = self.cache[position]
-            if cell not in known:
-                if len(known) > _CACHED:
-                    known.clear()
-                known[cell] = self._parsed(column, cell, measure)
-            return known[cell]
-        return self._parsed(column, cell, measure)
+            if len(known) > _CACHED:
+                known.clear()
+            known[cell] = value
+        return value
 
     def _parsed(self, column: Column, cell: Any, measure: str) -> Value | Refused | None:
         if cells.blank(self.register, cell):
@@ -287,7 +289,7 @@ def _take_item(
             continue
         if isinstance(value, dict):
             refuse(path, "a single value or a list is expected here", column.id)
-        elif cells.blank(register, value):
+        elif cells.blank(register, value) or value in _NULLS:
             emptied.add(column.id)
         else:
             try:
@@ -317,6 +319,7 @@ def _take_item(
     _keep(sheet, keys, row, rejected, Rejection(place, "", document.name))
 
 
+_NULLS = {"~", "null", "Null", "NULL"}
 _LISTS = {"list", "domains", "addresses", "ranges", "macs", "ports"}
 
 

@@ -6,8 +6,9 @@ written in bulk: 100,000 of them take seconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
@@ -16,6 +17,9 @@ from inventory import model
 from inventory.catalogue import clean
 from inventory.register.comparing import Change, Comparison, compare, unit_state
 from inventory.register.sheet import Rejection, Sheet
+
+T = TypeVar("T")
+_AT_ONCE = 2000
 
 
 def store(
@@ -46,17 +50,28 @@ def write(
     session.flush()
     _write_declared(session, comparison, at)
     hosts = _write_hosts(session, comparison)
-    rows = [
-        {
-            "import_id": made.id, "kind": change.kind, "key": change.key, "action": change.action, "place": clean(change.place),
-            "fields": {name: {**values, **({"at": change.row.places[name]} if change.row and name in change.row.places else {})}
-                       for name, values in change.fields.items()},
-        }
-        for change in (*comparison.changes, *hosts)
-    ]  # fmt: skip
-    if rows:
-        session.execute(insert(model.RegisterChange), rows)
+    for part in _parts([*comparison.changes, *hosts]):
+        session.execute(insert(model.RegisterChange), [_kept(made.id, change) for change in part])
     return made
+
+
+def _parts(items: list[T]) -> Iterator[list[T]]:
+    """A few thousand at a time: a statement's parameters are copied more than once on their way."""
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]
+
+
+def _kept(number: int, change: Change) -> dict[str, Any]:
+    places = change.row.places if change.row is not None else {}
+    fields = {name: {**sides, **({"at": places[name]} if name in places else {})} for name, sides in change.fields.items()}
+    return {
+        "import_id": number,
+        "kind": change.kind,
+        "key": change.key,
+        "action": change.action,
+        "place": clean(change.place),
+        "fields": fields,
+    }
 
 
 def _write_unit(session: Session, change: Change) -> None:
@@ -102,8 +117,8 @@ def _write_declared(session: Session, comparison: Comparison, at: datetime) -> N
             changed.append(change)
         else:
             same.append({"k": change.kind, "w": change.key, "v_origin": clean(change.place), "v_imported_at": at})
-    if added:
-        session.execute(insert(table), added)
+    for part in _parts(added):
+        session.execute(insert(table), part)
     _update(session, same)
     _update(session, withdrawn)
     if changed:
@@ -123,7 +138,8 @@ def _update(session: Session, rows: list[dict[str, Any]]) -> None:
         table = model.Declared
         values: dict[str, Any] = {name.removeprefix("v_"): bindparam(name) for name in rows[0] if name.startswith("v_")}
         statement = update(table).where(table.kind == bindparam("k"), table.key == bindparam("w")).values(values)
-        session.connection().execute(statement, rows)
+        for part in _parts(rows):
+            session.connection().execute(statement, part)
 
 
 def _write_hosts(session: Session, comparison: Comparison) -> list[Change]:
@@ -153,8 +169,8 @@ def _write_hosts(session: Session, comparison: Comparison) -> list[Change]:
             moved.append({"i": have[row.key][0], "u": change.unit})
             old = have[row.key][1]
             done.append(Change("host", row.key, "changed", {"unit": {**({"old": old} if old else {}), "new": change.unit}}, change.place))
-    if new:
-        session.execute(insert(model.Host), new)
+    for part in _parts(new):
+        session.execute(insert(model.Host), part)
     if moved:
         statement = update(model.Host).where(model.Host.id == bindparam("i")).values(unit_code=bindparam("u"))
         session.connection().execute(statement, moved)

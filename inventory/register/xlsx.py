@@ -11,6 +11,7 @@ import io
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -96,7 +97,7 @@ def _bytes(path: Path) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             _bound(archive, len(raw), path)
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, NotImplementedError, EOFError) as error:
         raise InputError(f"{path}: damaged, or not an XLSX workbook ({error})", hint=_AGAIN) from error
     return raw
 
@@ -193,7 +194,7 @@ def _scan(stream: IO[bytes], path: Path) -> _Marks:
     parser.StartElementHandler = start
     try:
         parser.ParseFile(stream)
-    except (expat.ExpatError, ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (expat.ExpatError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise InputError(f"{path}: damaged: {error}", hint=_AGAIN) from error
     return marks
 
