@@ -49,7 +49,13 @@ def _words() -> tuple[tuple[re.Pattern[str], str], ...]:
     pairs = sorted(
         ((_folded(word), name) for name, item in _products().items() for word in item.words), key=lambda pair: (-len(pair[0]), pair[0])
     )
-    return tuple((re.compile(rf"(?<![a-z]){re.escape(word)}(?![a-z])"), name) for word, name in pairs)
+    return tuple(
+        (re.compile(f"{_edge(word[0], '(?<![a-z])')}{re.escape(word)}{_edge(word[-1], '(?![a-z])')}"), name) for word, name in pairs
+    )
+
+
+def _edge(letter: str, boundary: str) -> str:
+    return boundary if letter.isascii() and letter.isalpha() else ""
 
 
 def products(text: str) -> list[tuple[str, tuple[int, ...]]]:

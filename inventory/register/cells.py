@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from inventory.register import dates, network
@@ -36,7 +37,9 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        if value.is_integer() and abs(value) < 1e15:
+            return str(int(value))
+        return f"{Decimal(repr(value)):f}" if 1e-12 < abs(value) < 1e20 else repr(value)
     if isinstance(value, datetime):
         return value.date().isoformat() if value.time() == time(0) else value.isoformat(" ", "seconds")
     if isinstance(value, (date, time, timedelta)):
@@ -142,7 +145,7 @@ def _number(text: str) -> Value:
     return Value(int(figure) if figure.is_integer() else figure)
 
 
-_SIZE = re.compile(r"(?:约|~|≈)?(\d{1,12}(?:,\d{3}){0,4}(?:\.\d{1,9})?)(?:([kmgtp])?(i)?(b|字节|byte|bytes)?|(兆|个?[GT]))(?:左右)?", re.I)
+_SIZE = re.compile(r"(?:约|~|≈)?(\d{1,19}(?:,\d{3}){0,4}(?:\.\d{1,9})?)(?:([kmgtp])?(i)?(b|字节|byte|bytes)?|(兆|个?[GT]))(?:左右)?", re.I)
 _POWERS = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
@@ -207,7 +210,8 @@ def written(column: Column, value: Any, language: str = "en") -> Any:
         return column.shown(str(value), language)
     if column.kind == "size" and isinstance(value, int):
         figure = value / float(column.base) ** _POWERS[column.unit[:1].lower()]
-        return int(figure) if figure.is_integer() else figure
+        # a fraction that no cell would hold is told in bytes
+        return f"{value} B" if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", repr(figure)) else int(figure) if figure.is_integer() else figure
     if isinstance(value, (list, tuple)):
         return ("\n" if column.kind == "list" else ", ").join(map(str, value))
     if column.kind == "date" and value == dates.NEVER and language.startswith("zh"):

@@ -17,7 +17,7 @@ def valid_name(text: str) -> bool:
 
 
 def ascii_name(text: str) -> str:
-    """A name in lower case and ASCII (`网站.x.edu` → `xn--5usx47b.x.edu`), without the root's dot; what is none stays as it is."""
+    """A name in lower case and ASCII (`网站.x.edu` → `xn--5tzm5g.x.edu`), without the root's dot; what is none stays as it is."""
     name = text.strip().lower().rstrip(".")
     try:
         return name if name.isascii() else name.encode("idna").decode()

@@ -1,6 +1,6 @@
-"""A compared sheet written into the catalogue: units, declared rows, hosts, the import itself and what it changed.
+"""A sheet compared and written into the catalogue: units, declared rows, hosts, the import itself and what it changed.
 
-In: an open session and a `Comparison`.  Out: the `RegisterImport` row.  All of one file is one transaction of the caller's.  Rows are
+In: an open session and a `Sheet`.  Out: the comparison, and the import's number.  All of one file is one transaction of the caller's.  Rows are
 written in bulk: 100,000 of them take seconds.
 """
 
@@ -23,11 +23,26 @@ _AT_ONCE = 2000
 
 
 def store(
-    session: Session, sheet: Sheet, at: datetime, *, by: str = "", sha256: str = "", complete: bool = False
-) -> tuple[Comparison, model.RegisterImport]:
-    """Compare a sheet and write what differs.  The comparison holds the cells whose unit is unknown."""
+    session: Session, sheet: Sheet, at: datetime, *, by: str = "", sha256: str = "", complete: bool = False, record: bool = True
+) -> tuple[Comparison, int]:
+    """Compare a sheet and write what differs; returns the comparison and the import's number.
+
+    A preview of several files needs each written before the next is compared: it does not `record` (number 0), and rolls back.
+    """
     comparison = compare(session, sheet, complete=complete)
-    return comparison, write(session, sheet, comparison, at, by=by, sha256=sha256, complete=complete)
+    made = None
+    if record:
+        counts = {**{kind: sheet.count(kind) for kind in ("unit", "site", "server", "link")}, **comparison.counts()}
+        counts["rejected"] = len(rejections(sheet, comparison))
+        made = model.RegisterImport(at=at, by=by[:64], file=sheet.file, sha256=sha256, complete=complete, counts=counts)
+        session.add(made)
+        session.flush()
+    changes = _write(session, comparison, at)
+    if made is None:
+        return comparison, 0
+    for part in _parts(changes):
+        session.execute(insert(model.RegisterChange), [_kept(made.id, change) for change in part])
+    return comparison, made.id
 
 
 def rejections(sheet: Sheet, comparison: Comparison) -> list[Rejection]:
@@ -35,24 +50,14 @@ def rejections(sheet: Sheet, comparison: Comparison) -> list[Rejection]:
     return [*sheet.rejected, *comparison.rejected]
 
 
-def write(
-    session: Session, sheet: Sheet, comparison: Comparison, at: datetime, *, by: str, sha256: str, complete: bool
-) -> model.RegisterImport:
-    """Carry out a comparison made in the same session."""
-    counts = {**{kind: sheet.count(kind) for kind in ("unit", "site", "server", "link")}, **comparison.counts()}
-    counts["rejected"] = len(rejections(sheet, comparison))
-    made = model.RegisterImport(at=at, by=by[:64], file=sheet.file, sha256=sha256, complete=complete, counts=counts)
-    session.add(made)
-    session.flush()
+def _write(session: Session, comparison: Comparison, at: datetime) -> list[Change]:
+    """Carry out a comparison; returns all that was done, hosts included, in the order in which it can be undone backwards."""
     for change in comparison.changes:
         if change.kind == "unit":
             _write_unit(session, change)
     session.flush()
     _write_declared(session, comparison, at)
-    hosts = _write_hosts(session, comparison)
-    for part in _parts([*comparison.changes, *hosts]):
-        session.execute(insert(model.RegisterChange), [_kept(made.id, change) for change in part])
-    return made
+    return [*comparison.changes, *_write_hosts(session, comparison)]
 
 
 def _parts(items: list[T]) -> Iterator[list[T]]:

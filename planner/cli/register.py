@@ -65,7 +65,7 @@ def import_(
         if preview:
             with book.session() as session:
                 for _, sheet, digest in read:
-                    taken.append(_take(session, sheet, digest, who, complete))
+                    taken.append(_take(session, sheet, digest, who, complete, record=False))
                 session.rollback()
         else:
             for _, sheet, digest in read:
@@ -85,11 +85,12 @@ def _digest(path: Path) -> str:
         raise InputError(f"{path}: {error.strerror}") from error
 
 
-def _take(session: Session, sheet: sheets.Sheet, digest: str, by: str, complete: bool) -> dict[str, Any]:
-    comparison, made = storing.store(session, sheet, catalogue.now(), by=by, sha256=digest, complete=complete)
+def _take(session: Session, sheet: sheets.Sheet, digest: str, by: str, complete: bool, *, record: bool = True) -> dict[str, Any]:
+    now = catalogue.now()
+    comparison, number = storing.store(session, sheet, now, by=by, sha256=digest, complete=complete, record=record)
     counts = comparison.counts()
     return {
-        "file": sheet.file, "import": made.id, **{f"{kind}s": sheet.count(kind) for kind in KINDS},
+        "file": sheet.file, "import": number, **{f"{kind}s": sheet.count(kind) for kind in KINDS},
         **{name: counts[name] for name in ("added", "changed", "returned", "withdrawn", "same")},
         "rejected": storing.rejections(sheet, comparison), "notes": [*sheet.notes, *comparison.notes], "comparison": comparison,
     }  # fmt: skip
