@@ -210,18 +210,22 @@ def _site(known: _Known, campus: Campus, item: model.Workload) -> Pair:
     return pair
 
 
+def _servers(row: model.Declared | None) -> list[str]:
+    """The servers that a site's sheet names; catalogues from before typed fields hold one text."""
+    value = row.data.get("server") if row is not None else None
+    return [value] if isinstance(value, str) else [str(text) for text in value or []]
+
+
 def _declared_address(known: _Known, row: model.Declared | None) -> str:
-    for text in row.data.get("server") or [] if row is not None else []:
-        host = known.host_of(str(text))
+    for text in _servers(row):
+        host = known.host_of(text)
         if host is not None:
             return str(host.address)
     return ""
 
 
 def _why_missing(known: _Known, row: model.Declared | None) -> tuple[str, str]:
-    named = [str(text) for text in (row.data.get("server") or [])] if row is not None else []
-    if isinstance(row.data.get("server") if row is not None else None, str):
-        named = [str(row.data["server"])] if row is not None else []
+    named = _servers(row)
     hosts = [(text, known.host_of(text)) for text in named]
     if hosts:
         unread = [f"{text}: {reason}" if host is None else reason for text, host in hosts if (reason := _unread(known, host))]

@@ -30,7 +30,7 @@ from inventory.scope import parse_range
 
 SHIPPED = Path(__file__).with_name("ownership.yml")
 CLUES = "owner.clues"
-"""The fact of a site that holds its clues: [kind, text, evidence], small enough to be read for all sites at once."""
+"""The fact of a site that holds its clues: {kind, text, evidence}, small enough to be read for all sites at once."""
 
 
 class _Reason(BaseModel):
@@ -145,7 +145,7 @@ class Ownership:
         evidence = [list(place) for reason in self.reasons for place in (reason.evidence,) if place]
         found: dict[str, Any] = {
             "owner.confidence": self.confidence, "owner.confirmed": self.confirmed is not None, "owner.sure": self.sure,
-            "owner.ranking": [list(pair) for pair in self.ranking], "owner.reasons": [reason.to_json() for reason in self.reasons],
+            "owner.ranking": dict(self.ranking), "owner.reasons": [reason.to_json() for reason in self.reasons],
         }  # fmt: skip
         if self.unit is not None:
             found["owner.unit"] = self.unit
@@ -253,9 +253,13 @@ def _texts(value: Any) -> list[str]:
 # ---------------------------------------------------------------- what a host says of owners
 
 
-def clues(site: Claimed, observations: Iterable[Observed] = ()) -> list[list[Any]]:
-    """[kind, text, evidence] of all that a site's host says of its owner; no unit is needed for it, so it is made once for a reading."""
-    found: list[list[Any]] = []
+def clues(site: Claimed, observations: Iterable[Observed] = ()) -> list[dict[str, Any]]:
+    """{kind, text, evidence} of all that a site's host says of its owner; no unit is needed for it, so it is made once for a reading."""
+    found: list[dict[str, Any]] = []
+
+    def take(kind: str, text: str, evidence: Sequence[Any] = ()) -> None:
+        found.append({"kind": kind, "text": text[:200], "evidence": list(evidence)})
+
     docroot = str(site.value("site.docroot") or "")
     account = ""
     owners = site.value("content.owners")
@@ -264,20 +268,21 @@ def clues(site: Claimed, observations: Iterable[Observed] = ()) -> list[list[Any
         top = max(sorted(counts), key=lambda name: counts[name], default="")
         if top and counts[top] * 2 > sum(counts.values()) and top not in rules().shared_accounts:
             account = top
-            found.append(["file-owner", top, []])
+            take("file-owner", top)
     if docroot:
-        found.append(["docroot", docroot, []])
+        take("docroot", docroot)
     if name := site.value("database.name"):
-        found.append(["database", str(name), []])
+        take("database", str(name))
     certificate = site.value("site.certificate")
     for seen in observations:
         data = seen.data
         if seen.kind == "vhost" and data.get("server_admin") and site.name in [str(text).lower() for text in data.get("names") or []]:
-            found.append(["server-admin", str(data["server_admin"])[:200], list(seen.evidence)])
+            take("server-admin", str(data["server_admin"]), seen.evidence)
         elif seen.kind == "certificate" and certificate and data.get("path") == certificate:
-            found += [["certificate", text, list(seen.evidence)] for text in _organisations(str(data.get("subject") or ""))]
+            for text in _organisations(str(data.get("subject") or "")):
+                take("certificate", text, seen.evidence)
         elif seen.kind == "authorized_key" and account and data.get("user") == account and data.get("comment"):
-            found.append(["key-comment", str(data["comment"])[:200], list(seen.evidence)])
+            take("key-comment", str(data["comment"]), seen.evidence)
     return found
 
 
@@ -346,9 +351,9 @@ def _reasons(site: Claimed, declared: Declared | None, host: Machine | None, uni
             yield reason("domain", unit, name)
         elif unit := _by_label(name, units):
             yield reason("label", unit, name)
-    for kind, text, evidence in site.value(CLUES) or []:
-        if unit := _by_clue(kind, text, units):
-            yield reason(kind, unit, text, evidence)
+    for clue in site.value(CLUES) or []:
+        if unit := _by_clue(clue["kind"], clue["text"], units):
+            yield reason(clue["kind"], unit, clue["text"], clue["evidence"])
 
 
 def _by_label(name: str, units: Units) -> str | None:

@@ -115,6 +115,11 @@ def show(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in sorted(value.items(), key=str))
     if isinstance(value, (list, tuple)):
-        shown = [str(item.get("path", item)) if isinstance(item, dict) else str(item) for item in value]
+        shown = [_named(item) for item in value]
         return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "") if shown else "none"
     return str(value)
+
+
+def _named(item: Any) -> str:
+    """A list's item by what tells it: its path, or its sentence."""
+    return str(next((item[key] for key in ("path", "why", "text") if key in item), item) if isinstance(item, dict) else item)

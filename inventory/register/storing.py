@@ -1,7 +1,7 @@
 """A sheet compared and written into the catalogue: units, declared rows, hosts, the import itself and what it changed.
 
-In: an open session and a `Sheet`.  Out: the comparison, and the import's number.  All of one file is one transaction of the caller's.  Rows are
-written in bulk: 100,000 of them take seconds.
+In: an open session and a `Sheet`.  Out: the comparison, and the import's number.  All of one file is one transaction of the caller's.
+Rows are written in bulk: 100,000 of them take seconds.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def owners(
     with workspace.find().open_catalogue().session() as session:
         for item in session.scalars(select(model.Workload).where(model.Workload.kind == "site").order_by(model.Workload.name)):
             row = _row(item)
-            if (unsure and row["sure"]) or (unit and unit not in {item.unit_code, *(code for code, _ in row["ranking"])}):
+            if (unsure and row["sure"]) or (unit and unit not in {item.unit_code, *row["ranking"]}):
                 continue
             rows.append(row)
     if not as_json:
@@ -58,7 +58,7 @@ def _row(item: model.Workload) -> dict[str, Any]:
     return {
         "site": item.name, "unit": item.unit_code, "confidence": value("owner.confidence", 0.0), "sure": value("owner.sure", False),
         "confirmed": item.owner_reason if value("owner.confirmed", False) else "", "reason": item.owner_reason, "reasons": reasons,
-        "against": [reason for reason in reasons if reason["unit"] != item.unit_code], "ranking": value("owner.ranking", []),
+        "against": [reason for reason in reasons if reason["unit"] != item.unit_code], "ranking": value("owner.ranking", {}),
     }  # fmt: skip
 
 

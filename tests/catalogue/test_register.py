@@ -230,7 +230,7 @@ def test_history_of_one_site(book, tmp_path):
         assert history.sources(session, "site", ["a.x.edu"])["a.x.edu"]["admin"] == history.Source(f"{one}:2, column B", AT, "wang")
         imports = history.imports(session)
         assert [(made["import"], made["file"], made["counts"]["rejected"]) for made in imports] == [(1, str(one), 0), (2, str(two), 0)]
-        with pytest.raises(NotFound, match="no history of 'z.x.edu'"):
+        with pytest.raises(NotFound, match=r"no history of 'z\.x\.edu'"):
             history.of(session, "z.x.edu")
 
 
@@ -273,7 +273,7 @@ LONG = {
     "code": "units: [{code: a}, {code: %s}]" % ("c" * 65),
     "name": "units: [{code: a}, {code: b, name: %s}]" % ("n" * 256),
     "host": "units: [{code: a}]\nservers: [{name: %s, address: 192.0.2.1}]" % ("h" * 256),
-    "link": "units: [{code: a}]\nlinks: [{site: a.x.edu, server: %s, database: %s}]" % ("s" * 200, "d" * 200),
+    "link": f"units: [{{code: a}}]\nlinks: [{{site: a.x.edu, server: {'s' * 200}, database: {'d' * 200}}}]",
 }
 
 

@@ -217,9 +217,9 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
 
 def test_other_endings(tmp_path):
     for name in ("r.ods", "r"):
-        with pytest.raises(InputError, match="xlsx, .csv or .yml"):
+        with pytest.raises(InputError, match=r"xlsx, \.csv or \.yml"):
             writing.write(tmp_path / name, REGISTER, [])
     with pytest.raises(InputError, match=r"in \.xlsx files only"):
         writing.write(tmp_path / "r.csv", REGISTER, [], with_found=True)
-    with pytest.raises(InputError, match="a template is an .xlsx file"):
+    with pytest.raises(InputError, match=r"a template is an \.xlsx file"):
         writing.template(tmp_path / "t.csv", REGISTER)
