@@ -59,17 +59,65 @@ class Unit(Base):
 
 
 class Declared(Base):
-    """One declared site or server: what a unit's sheet says, with file, sheet and row of every import."""
+    """One declared site, server or link: what a unit's sheets say; `RegisterChange` has the place of each value."""
 
     __tablename__ = "declared"
     id: Mapped[int] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16))  # site | server
-    key: Mapped[str] = mapped_column(String(255))  # site: its domain; server: its address
+    kind: Mapped[str] = mapped_column(String(16))  # site | server | link
+    key: Mapped[str] = mapped_column(String(255))  # site: its domain in ASCII; server: its address; link: its ends
     unit_code: Mapped[str | None] = mapped_column(ForeignKey("unit.code"))
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     origin: Mapped[str] = mapped_column(Text, default="")  # file:line
     imported_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]  # a complete sheet of its unit no longer had it
     __table_args__ = (UniqueConstraint("kind", "key"),)
+
+
+class RegisterImport(Base):
+    """One file taken into the register: who, when, which bytes, how many rows; `undone_at` when it was taken back."""
+
+    __tablename__ = "register_import"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(64))
+    file: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    complete: Mapped[bool] = mapped_column(default=False)
+    counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[str] = mapped_column(String(64), default="")
+
+
+class RegisterChange(Base):
+    """What one import did to one unit, site, server, link or host: the history of every declared value.
+
+    `fields[name] = {"old": ..., "new": ..., "at": "C"}`; a side that is absent had no value; `at` is the column in `place`'s row.
+    """
+
+    __tablename__ = "register_change"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey("register_import.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))  # unit | site | server | link | host
+    key: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(16))  # added | changed | withdrawn | returned
+    fields: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    place: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (Index("register_change_kind_key", "kind", "key"),)
+
+
+class OwnerConfirmation(Base):
+    """An admin's word on whose a site is; it holds for every site with one of the names, on whatever host, until it is forgotten."""
+
+    __tablename__ = "owner_confirmation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    site: Mapped[str] = mapped_column(_name(600))
+    names: Mapped[list[Any]] = mapped_column(default=list)
+    unit_code: Mapped[str] = mapped_column(ForeignKey("unit.code"))
+    by: Mapped[str] = mapped_column(String(64))
+    why: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+    forgotten_at: Mapped[datetime | None]
+    forgotten_by: Mapped[str] = mapped_column(String(64), default="")
 
 
 class Host(Base):
@@ -170,6 +218,7 @@ class Site(Base):
     name: Mapped[str] = mapped_column(_name(600))
     kind: Mapped[str] = mapped_column(String(16), default="site", server_default="site")  # site | system
     names: Mapped[list[Any]] = mapped_column(default=list)
+    clues: Mapped[list[Any] | None] = mapped_column(JSON)  # what its host says of its owner
     application: Mapped[str | None] = mapped_column(Text)
     version: Mapped[str | None] = mapped_column(Text)
     static: Mapped[bool | None]

@@ -13,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -23,8 +23,9 @@ from sqlalchemy import Row, Text, bindparam, cast, delete, insert, select
 from sqlalchemy import update as change
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, garbage, identify, lifecycle, model, packing, register, scope
+from inventory import catalogue, garbage, identify, lifecycle, model, ownership, packing
 from inventory.inspection import kept
+from inventory.register import names as register_names
 
 AT_ONCE = 50
 """Hosts whose facts are in memory at the same time."""
@@ -58,7 +59,7 @@ def update(session: Session, at: datetime, *, everything: bool = False) -> Count
 def _rules() -> bytes:
     """A digest of what makes sites of observations: after an upgrade, all hosts are identified anew."""
     identification = sorted(Path(identify.__file__).parent.glob("*.py"))
-    files = (*identification, Path(register.__file__), Path(lifecycle.__file__), Path(lifecycle.TABLE))
+    files = (*identification, Path(register_names.__file__), Path(ownership.__file__), Path(lifecycle.__file__), Path(lifecycle.TABLE))
     return blake2b(b"\0".join(path.read_bytes() for path in files), digest_size=16).digest()
 
 
@@ -92,13 +93,22 @@ def _identify(session: Session, part: Sequence[tuple[Any, str | None]]) -> None:
     rows: dict[int, list[Row[Any]]] = {}
     for stored in catalogue.observed(session, [row.id for row, _ in part]):
         rows.setdefault(stored.host_id, []).append(stored)
-    found = [
-        (row.id, identify.sites(row.name, _observations(session, rows.get(row.id, [])), row.taken_at.date() if row.taken_at else None))
-        for row, _ in part
-    ]
+    found = []
+    for row, _ in part:
+        observed = _observations(session, rows.get(row.id, []))
+        found.append((row.id, _sites(row.name, observed, row.taken_at.date() if row.taken_at else None)))
     _write_sites(session, found)
     marks = [{"key": row.id, "identified": mark} for row, mark in part]
     session.execute(change(Host).where(Host.c.id == bindparam("key")).values(identified=bindparam("identified")), marks)
+
+
+def _sites(host: str, observed: identify.Observed, at: date | None) -> list[identify.Site]:
+    """A host's sites, each with what the host says of its owner."""
+    telling = [item for kind in ("vhost", "certificate", "authorized_key") for item in observed.of(kind)]
+    sites = identify.sites(host, observed, at)
+    for site in sites:
+        site.learn(ownership.CLUES, ownership.clues(site, telling))
+    return sites
 
 
 def _observations(session: Session, rows: Sequence[Row[Any]]) -> identify.Observed:
@@ -120,7 +130,7 @@ def _write_sites(session: Session, found: Sequence[tuple[int, Sequence[identify.
         session.execute(insert(SiteFacts), [{"site_id": key, "facts": site.facts} for key, (_, site) in zip(made, new, strict=True)])
     same = [(known[place], site) for place, site in places if place in known]
     if same:
-        values: dict[str, Any] = {name: bindparam(name) for name in ("kind", "names", *COLUMNS)}
+        values: dict[str, Any] = {name: bindparam(name) for name in ("kind", "names", "clues", *COLUMNS)}
         session.execute(change(Site).where(Site.c.id == bindparam("key")).values(values), [{"key": k, **_listed(s)} for k, s in same])
         facts = change(SiteFacts).where(SiteFacts.c.site_id == bindparam("key")).values(facts=bindparam("facts"))
         session.execute(facts, [{"key": key, "facts": site.facts} for key, site in same])
@@ -130,7 +140,7 @@ def _write_sites(session: Session, found: Sequence[tuple[int, Sequence[identify.
 
 
 def _listed(site: identify.Site) -> dict[str, Any]:
-    listed: dict[str, Any] = {"kind": site.kind, "names": site.names}
+    listed: dict[str, Any] = {"kind": site.kind, "names": site.names, "clues": site.value(ownership.CLUES) or []}
     for column, fact in COLUMNS.items():
         value, kind = site.value(fact), _NUMBERS.get(column, str)
         if kind is str:
@@ -187,71 +197,73 @@ def _values(row: _Row, at: datetime) -> dict[str, Any]:
     return {**plain, "names": json.loads(row.names), "declared": json.loads(row.declared), "identified_at": at}
 
 
+@dataclass
+class _Claim:
+    """A site as ownership asks of it: names, and what its host says of its owner."""
+
+    name: str
+    names: list[str]
+    clues: Sequence[Any] = ()
+
+    def value(self, name: str) -> Any:
+        """The clues; nothing else is asked here."""
+        return self.clues if name == ownership.CLUES else None
+
+
 def _wanted(session: Session) -> Iterator[tuple[str, _Row]]:
     """Every workload by its name.  Of one name on two hosts, the first host (by name) has it, and the others NAME@HOST."""
-    query = select(model.Declared).where(model.Declared.kind == "site")
+    query = select(model.Declared).where(model.Declared.kind == "site", model.Declared.withdrawn_at.is_(None))
     sheets = {row.key: row for row in sorted(session.scalars(query), key=lambda row: row.key)}
     by_name = dict(sheets)
     for sheet in sheets.values():
         for alias in sheet.data.get("aliases") or []:
-            by_name.setdefault(str(alias).lower(), sheet)
-    told = {key: (_declared(sheet), *_of_sheet(sheet)) for key, sheet in sheets.items()}
+            by_name.setdefault(register_names.ascii_name(str(alias)), sheet)
+    told = {key: _declared(sheet) for key, sheet in sheets.items()}
     alone = _declared(None)
-    units = session.scalars(select(model.Unit).order_by(model.Unit.code))
-    owners = scope.Owners({unit.code: [str(text) for text in unit.details.get("ranges") or []] for unit in units})
+    owners = ownership.Units(list(session.scalars(select(model.Unit).order_by(model.Unit.code))))
+    confirmed, views = confirmations(session), kept.Views(session)
     hosts = {row.id: row for row in session.execute(select(Host.c.id, Host.c.name, Host.c.address, Host.c.unit_code))}
     sites: dict[int, list[Any]] = {}
-    for row in session.execute(select(Site.c.id, Site.c.host_id, Site.c.name, Site.c.kind, cast(Site.c.names, Text).label("names"))):
+    columns = (Site.c.id, Site.c.host_id, Site.c.name, Site.c.kind, Site.c.clues, cast(Site.c.names, Text).label("names"))
+    for row in session.execute(select(*columns)):
         sites.setdefault(row.host_id, []).append(row)
-    views = kept.Views(session)
     seen: set[str] = set()
     matched: set[str] = set()
     for host in sorted((hosts[key] for key in sites), key=lambda row: row.name):
-        unit, reason = _of_host(host, owners)
         for site in sorted(sites[host.id], key=lambda row: row.name):
-            found = by_name.get(site.name)
-            if found is None and by_name:
-                found = next((by_name[name] for name in json.loads(site.names) if name in by_name), None)
-            name = site.name if site.name not in seen else f"{site.name}@{host.name}"
-            seen.add(name)
-            declared, owner, why = alone, unit, reason
+            names = [str(name) for name in json.loads(site.names)]
+            found = next((by_name[name] for name in (site.name, *names) if name in by_name), None)
             if found is not None:
                 matched.add(found.key)
-                declared, own, of_sheet = told[found.key]
-                owner, why = (own, of_sheet) if own else (unit, reason)
+            owner = ownership.of(_Claim(site.name, names, site.clues or ()), found, host, owners, confirmed)
+            name = site.name if site.name not in seen else f"{site.name}@{host.name}"
+            seen.add(name)
             status = "both" if found is not None else "undeclared"
-            yield name, _Row(site.kind, host.id, site.id, owner, why, status, site.names, _beside(declared, views, site.names))
+            beside = packing.encoded((told[found.key] if found is not None else alone) | owner.facts() | views.facts(names))
+            yield name, _Row(site.kind, host.id, site.id, owner.unit, owner.reason, status, site.names, beside)
     for key, sheet in sheets.items():
         if key not in matched:
-            names = packing.encoded([key, *(sheet.data.get("aliases") or [])])
-            yield (
-                key,
-                _Row("site", None, None, sheet.unit_code, f"declared in {sheet.origin}", "missing", names, _beside("{}", views, names)),
-            )
+            names = [key, *(register_names.ascii_name(str(alias)) for alias in sheet.data.get("aliases") or [])]
+            owner = ownership.of(_Claim(key, names), sheet, None, owners, confirmed)
+            beside = packing.encoded(owner.facts() | views.facts(names))
+            yield key, _Row("site", None, None, owner.unit, owner.reason, "missing", packing.encoded(names), beside)
 
 
-def _beside(declared: str, views: kept.Views, names: str) -> str:
-    """What a sheet tells and how the site answers over HTTP, as JSON."""
-    seen = views.facts(json.loads(names)) if views else {}
-    return packing.encoded({**json.loads(declared), **seen}) if seen else declared
+def confirmations(session: Session) -> dict[str, ownership.Confirmation]:
+    """What admins said of owners, by each name of the site that they meant; the newest word counts."""
+    found: dict[str, ownership.Confirmation] = {}
+    query = select(model.OwnerConfirmation).where(model.OwnerConfirmation.forgotten_at.is_(None)).order_by(model.OwnerConfirmation.id)
+    for row in session.scalars(query):
+        word = ownership.Confirmation(row.unit_code, row.by, row.why, row.at)
+        found |= dict.fromkeys([row.site, *map(str, row.names)], word)
+    return found
 
 
-def _of_sheet(sheet: model.Declared) -> tuple[str | None, str]:
-    return sheet.unit_code, f"declared in {sheet.origin}"
-
-
-def _of_host(host: Any, owners: scope.Owners) -> tuple[str | None, str]:
-    if host.unit_code:
-        return host.unit_code, f"its host {host.name} is declared as this unit's"
-    unit = owners.of(host.address)
-    return unit, f"its host's address {host.address} lies in this unit's range" if unit else "no declaration, no range: unknown"
-
-
-def _declared(sheet: model.Declared | None) -> str:
-    """The facts that a sheet tells of its site, as JSON."""
+def _declared(sheet: model.Declared | None) -> dict[str, Any]:
+    """The facts that a sheet tells of its site."""
     why = f"declared in {sheet.origin}" if sheet is not None else "no sheet names it"
     facts: dict[str, Any] = {"site.declared": {"value": sheet is not None, "evidence": [], "why": why}}
     for name, value in sorted(sheet.data.items()) if sheet is not None else ():
         if isinstance(value, (str, bool, int, float, list)) and name not in {"unit", "domain", "aliases"} and sheet is not None:
             facts[f"declared.{name}"] = {"value": value, "evidence": [["declared", sheet.origin, 0]], "why": why}
-    return packing.encoded(facts)
+    return facts

@@ -1,4 +1,4 @@
-"""Which addresses may be visited: networks and ranges, exclusions, a cap, and which unit owns which range.  Pure, on netaddr.
+"""Which addresses may be visited: networks and ranges, exclusions, a cap, which unit owns which range, what is campus.  Pure, on netaddr.
 
 In: the workspace's `inventory/scope.yml` as a mapping.  Out: a `Scope` that allows or refuses an address with its reason.
 """
@@ -56,6 +56,37 @@ def scope(allow: Iterable[str], exclude: Iterable[str] = (), cap: int = 4096) ->
     for text in exclude:
         excluded |= parse_range(text)
     return Scope(allowed, excluded, cap)
+
+
+@dataclass(frozen=True)
+class Campus:
+    """The school's own addresses and domains.  What is not configured is unknown, never outside."""
+
+    networks: netaddr.IPSet
+    domains: tuple[str, ...]
+
+    def holds_address(self, address: str) -> bool | None:
+        """Whether an address is the school's; None when no networks are configured, or it is no address."""
+        if not self.networks:
+            return None
+        try:
+            return netaddr.IPAddress(address) in self.networks
+        except (netaddr.AddrFormatError, ValueError):
+            return None
+
+    def holds_name(self, name: str) -> bool | None:
+        """Whether a DNS name lies in one of the school's domains; None when none are configured."""
+        if not self.domains:
+            return None
+        return any(name == domain or name.endswith(f".{domain}") for domain in self.domains)
+
+
+def campus(networks: Iterable[str], domains: Iterable[str]) -> Campus:
+    """Build it from texts.  Raises InputError naming the text that is no range."""
+    held = netaddr.IPSet()
+    for text in networks:
+        held |= parse_range(text)
+    return Campus(held, tuple(domain.lower().strip(".") for domain in domains if domain.strip(".")))
 
 
 def owner(address: str, ranges: Mapping[str, Sequence[str]]) -> str | None:

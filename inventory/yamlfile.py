@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from inventory.errors import ConfigurationError, InputError
 
 M = TypeVar("M", bound=BaseModel)
+Loader = yaml.SafeLoader | yaml.BaseLoader
 Place = tuple[int, int]
 Path_ = tuple[str | int, ...]
 
@@ -46,7 +47,7 @@ class Document:
             raise ConfigurationError(problems) from error
 
 
-def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], problems: list[str], loader: yaml.SafeLoader) -> Any:
+def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], problems: list[str], loader: Loader) -> Any:
     mark = node.start_mark
     places[path] = (mark.line + 1, mark.column + 1)
     if isinstance(node, yaml.MappingNode):
@@ -67,9 +68,12 @@ def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], 
     return loader.construct_object(node, deep=True)
 
 
-def parse(text: str, name: str) -> Document:
-    """Read YAML text.  Raises ConfigurationError with `file:line:column` for syntax errors and duplicate keys."""
-    loader = yaml.SafeLoader(text)
+def parse(text: str, name: str, *, typed: bool = True) -> Document:
+    """Read YAML text.  Raises ConfigurationError with `file:line:column` for syntax errors and duplicate keys.
+
+    Not `typed`: every scalar is the text that stands there, so that `0117`, `no` and `2023-02-29` are what somebody wrote.
+    """
+    loader: Loader = yaml.SafeLoader(text) if typed else yaml.BaseLoader(text)
     try:
         node = loader.get_single_node()
         places: dict[Path_, Place] = {}
@@ -88,7 +92,7 @@ def parse(text: str, name: str) -> Document:
     return Document(name, data, places)
 
 
-def read(path: Path) -> Document:
+def read(path: Path, *, typed: bool = True) -> Document:
     """Read a YAML file.  Raises InputError when it cannot be read, ConfigurationError when it is not good YAML."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -96,4 +100,4 @@ def read(path: Path) -> Document:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}", hint="save it as UTF-8") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    return parse(text, str(path))
+    return parse(text, str(path), typed=typed)

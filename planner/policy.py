@@ -1,11 +1,7 @@
 """Rules as data, with conditions in three values (Kleene): true, false, unknown.
 
 In: rule files and a workload's facts.  Out: for each rule True, False or None, the facts it asked for, and which were unknown.  Pure
-but for reading the files.  A condition is one of
-
-    {all: [...]}  {any: [...]}  {not: ...}  {fact: NAME, is|not|below|above|in|contains|matches|empty: VALUE}  {known: NAME}
-
-A fact that nobody could read makes its leaf unknown; `known` alone is never unknown.
+but for reading the files.  What a condition may say stands in `inventory.conditions`.
 """
 
 from __future__ import annotations
@@ -13,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,13 +17,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inventory import yamlfile
+from inventory.conditions import Facts, asked, holds, malformed
 from inventory.errors import ConfigurationError
+
+__all__ = ["PLACEMENTS", "SHIPPED", "Facts", "Rule", "RuleSet", "asked", "fill", "holds", "load", "message", "show"]
 
 PLACEMENTS = ("site-cluster", "virtual-host", "vps", "colocation", "retire")
 """From the least privileged on: ties go to the first."""
 
-Facts = Mapping[str, Mapping[str, Any]]
-OPERATORS = ("is", "not", "below", "above", "in", "contains", "matches", "empty")
 SHIPPED = Path(__file__).parent / "rules"
 
 
@@ -51,7 +48,7 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Rule:
-        problem = _malformed(self.when)
+        problem = malformed(self.when)
         if problem:
             raise ValueError(f"when: {problem}")
         if (self.effect == "utility") != (self.points != 0):
@@ -96,91 +93,13 @@ def load(folders: Sequence[Path] = (SHIPPED,)) -> RuleSet:
     return RuleSet(tuple(rules[name] for name in sorted(rules) if rules[name].enabled))
 
 
-def _malformed(condition: Any) -> str:
-    if not isinstance(condition, dict):
-        return f"expected a mapping, not {condition!r}"
-    keys = set(condition)
-    if keys in ({"all"}, {"any"}):
-        items = next(iter(condition.values()))
-        if not isinstance(items, list) or not items:
-            return f"{next(iter(keys))} needs a list"
-        return next((text for text in map(_malformed, items) if text), "")
-    if keys == {"not"}:
-        return _malformed(condition["not"])
-    if keys == {"known"}:
-        return "" if isinstance(condition["known"], str) else "known needs a fact's name"
-    if len(keys) == 2 and "fact" in keys and (keys - {"fact"}) <= set(OPERATORS):
-        return ""
-    return f"{sorted(keys)} is no condition: all, any, not, known, or fact with one of {', '.join(OPERATORS)}"
-
-
-def holds(condition: Mapping[str, Any], facts: Facts) -> bool | None:
-    """True, False, or None when what is unknown decides it."""
-    if "all" in condition:
-        values = [holds(item, facts) for item in condition["all"]]
-        return False if False in values else None if None in values else True
-    if "any" in condition:
-        values = [holds(item, facts) for item in condition["any"]]
-        return True if True in values else None if None in values else False
-    if "not" in condition:
-        value = holds(condition["not"], facts)
-        return None if value is None else not value
-    if "known" in condition:
-        return bool(condition["known"] in facts)
-    if condition["fact"] not in facts:
-        return None
-    operator = next(key for key in condition if key != "fact")
-    return _compare(operator, facts[condition["fact"]]["value"], condition[operator])
-
-
-def _compare(operator: str, value: Any, wanted: Any) -> bool | None:
-    if operator == "is":
-        return bool(value == wanted)
-    if operator == "not":
-        return bool(value != wanted)
-    if operator == "in":
-        return bool(value in wanted)
-    if operator == "empty":
-        return bool((not value) == wanted)
-    if operator == "contains":
-        return wanted in value if isinstance(value, (list, str, dict)) else None
-    if operator == "matches":
-        return re.search(wanted, value) is not None if isinstance(value, str) else None
-    try:
-        left, right = _number(value), _number(wanted)
-    except (TypeError, ValueError):
-        return None
-    return left < right if operator == "below" else left > right
-
-
-def _number(value: Any) -> tuple[float, ...]:
-    """Numbers and version texts (`7.4`, `10.11.6-MariaDB`) as tuples, so that 10.11 lies above 10.5."""
-    if isinstance(value, bool):
-        raise TypeError
-    if isinstance(value, (int, float)):
-        return (float(value),)
-    match = re.match(r"\d+(\.\d+)*", str(value))
-    if match is None:
-        raise ValueError(value)
-    return tuple(float(part) for part in match.group().split("."))
-
-
-def asked(condition: Mapping[str, Any]) -> Iterator[str]:
-    """The facts that a condition reads."""
-    if "fact" in condition:
-        yield condition["fact"]
-    elif "known" in condition:
-        yield condition["known"]
-    elif "not" in condition:
-        yield from asked(condition["not"])
-    else:
-        for item in condition.get("all") or condition.get("any") or []:
-            yield from asked(item)
-
-
 def message(rule: Rule, facts: Facts, language: str = "en") -> str:
     """The rule's sentence with the measured values: `{content.bytes}` becomes `12.3 MB`, an unknown one `?`."""
-    text = rule.message_zh if language == "zh_CN" and rule.message_zh else rule.message
+    return fill(rule.message_zh if language == "zh_CN" and rule.message_zh else rule.message, facts)
+
+
+def fill(text: str, facts: Facts) -> str:
+    """A sentence with the values of the facts that it names."""
     return re.sub(r"\{([a-z_.]+)\}", lambda match: show(match.group(1), facts.get(match.group(1), {}).get("value", "?")), text)
 
 
@@ -196,6 +115,11 @@ def show(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in sorted(value.items(), key=str))
     if isinstance(value, (list, tuple)):
-        shown = [str(item.get("path", item)) if isinstance(item, dict) else str(item) for item in value]
+        shown = [_named(item) for item in value]
         return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "") if shown else "none"
     return str(value)
+
+
+def _named(item: Any) -> str:
+    """A list's item by what tells it: its path, or its sentence."""
+    return str(next((item[key] for key in ("path", "why", "text") if key in item), item) if isinstance(item, dict) else item)

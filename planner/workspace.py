@@ -11,19 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, discovery, model, scope, ssh, yamlfile
+from inventory import catalogue, discovery, model, register, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
+from inventory.scope import Campus
 from planner import logins
 from planner.vault import Secrets
-
-if TYPE_CHECKING:
-    from inventory import ssh
 
 FILE = "planner.yml"
 
@@ -47,6 +45,13 @@ class ScopeFile(_Strict):
     cap: Annotated[int, Field(ge=1)] = 4096
 
 
+class CampusFile(_Strict):
+    """What is the school's own: its address space and its domains; what lies outside is 双非."""
+
+    networks: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
 class Configuration(_Strict):
     """`planner.yml`."""
 
@@ -55,6 +60,7 @@ class Configuration(_Strict):
     ssh: logins.Ssh = logins.Ssh()
     vault: Vault | None = None
     scope: ScopeFile = ScopeFile()
+    campus: CampusFile = CampusFile()
 
 
 class Node(_Strict):
@@ -158,6 +164,16 @@ class Workspace:
         """The addresses that may be visited."""
         return scope.scope(self.configuration.scope.allow, self.configuration.scope.exclude, self.configuration.scope.cap)
 
+    @property
+    def campus(self) -> Campus:
+        """The school's address space and domains."""
+        return scope.campus(self.configuration.campus.networks, self.configuration.campus.domains)
+
+    @property
+    def fields(self) -> register.Register:
+        """The register's fields, with this workspace's own headings."""
+        return register.load(self.root)
+
     def path(self, name: str) -> Path:
         """A file that the configuration names: relative to the workspace, `~` is the home directory."""
         return (self.root / Path(name).expanduser()).absolute()
@@ -228,6 +244,9 @@ ssh:
 scope:
   allow: []                        # networks, ranges and addresses that may be visited; none: nothing
   exclude: []
+campus:                            # what lies outside is off-network or off-domain (双非); none: nobody can tell
+  networks: []
+  domains: []
 """,
     "inventory/platforms.yml": """\
 # Where workloads can go.
@@ -235,6 +254,11 @@ virtual_hosts: []                  # - {name: vh1, address: 192.0.2.10, php: ["8
 site_clusters: []                  # - {name: main, front: {name: front, address: 192.0.2.20}, nodes: [{name: n1, address: 192.0.2.21}]}
 # dns: {server: 192.0.2.53, zones: [example.edu], key_file: tsig.key, lowered_ttl: 60}
 waves: {moves_per_wave: 5}
+""",
+    "inventory/headings.yml": """\
+# What stands over columns in our units' sheets, beyond the shipped headings.  kind: {field: [headings]}; fields: docs/register.md
+# site: {admin: [网站责任老师], url: [门户地址]}
+# ignored: [流水号]
 """,
     "policy/README.md": "Your own rules: `*.yml` files like the shipped `planner/rules/`; the same id replaces one.\n",
     ".gitignore": "catalogue.db*\nruns/\nreports/\n*.key\n",

@@ -22,11 +22,13 @@ The order of work:
 \b
   planner init DIR             make a workspace, then fill planner.yml
   planner doctor               what this machine and workspace still lack
-  planner register import F    the units' sheets: who declares what
+  planner register import F    the units' sheets: who declares what; --preview, undo, history, export, template
   planner hosts add / trust    which machines, and whose keys we trust; hosts way NAME: how one is logged in to
   planner discover             visit them; nothing is changed there
   planner collector            a script for hosts that we may not log in to; import-transcript takes its output
   planner sites, show, explain what was found, and what it means
+  planner differences          declared against found; candidates: sites that may be asked to close
+  planner owners               whose each site is and why; owner confirm / forget
   planner host NAME            everything known of one host
   planner view                 the sites as a visitor sees them: DNS, answers, certificates
   planner dependencies         which hosts need which others
@@ -49,7 +51,9 @@ Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
 """
 
 MODULES = {
-    "start": ("init", "register"), "hosts": ("hosts",), "doctor": ("doctor",), "look": ("discover", "sites", "show"), "host": ("host",),
+    "start": ("init",), "register": ("register",), "hosts": ("hosts",), "doctor": ("doctor",), "look": ("discover", "sites", "show"),
+    "host": ("host",),
+    "differences": ("differences", "candidates"), "owners": ("owners", "owner"),
     "view": ("view",), "dependencies": ("dependencies",), "decide": ("assess", "explain", "plan"),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "run", "status", "rollback", "drift"),
