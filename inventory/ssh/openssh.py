@@ -55,6 +55,7 @@ _HAND_OVER = (
 
 SAYS = (
     (r"Could not resolve hostname", "unreachable", "its name does not resolve"),
+    (r"timed out during banner exchange|Connection to \S+ port \d+ timed out", "timeout", "no SSH greeting in time"),
     (r"Connection refused", "refused", "Connection refused"),
     (r"(Connection timed out|Operation timed out|No route to host|Network is unreachable)", "unreachable", r"\1"),
     (r"HOST IDENTIFICATION HAS CHANGED|DOES NOT MATCH", "host key changed", "its key is not the one trusted"),
@@ -64,7 +65,6 @@ SAYS = (
     (r"Host key verification failed", "host key changed", "its key is not the one trusted"),
     (r"Too many authentication failures", "auth", "Too many authentication failures"),
     (r"Permission denied \(([^)]*)\)", "auth", r"refused; the server takes \1"),
-    (r"timed out during banner exchange|Connection to \S+ port \d+ timed out", "timeout", "no SSH greeting in time"),
     (r"Bad configuration option: (\S+)|Bad (SSH2 \S+|key types) ", "protocol", "this machine's ssh does not know an option: \\1\\2"),
     (
         r"(Connection (closed|reset) by|kex_exchange_identification: [^\r\n]{0,80})",
