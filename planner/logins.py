@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import netaddr
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from inventory import scope, ssh
 from inventory.errors import InputError
@@ -52,9 +53,10 @@ class LoginSettings(_Strict):
     @field_validator("password", "passphrase", "sudo_password", mode="before")
     @classmethod
     def _never_plain(cls, value: object) -> object:
-        if isinstance(value, (str, int, float)) and value != "prompt":
-            raise ValueError("a secret never stands here: write {vault: NAME}, or prompt")
-        return value
+        named = isinstance(value, dict) and set(value) == {"vault"} and isinstance(value["vault"], str)
+        if value is None or value == "prompt" or named:
+            return value
+        raise PydanticCustomError("secret", "a secret never stands here: write {vault: NAME}, or prompt")
 
 
 class Bastion(_Strict):
