@@ -11,11 +11,19 @@ stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
 if test "$(cat .venv/.stamp 2>/dev/null)" != "$stamp"; then .venv/bin/pip install -q -e '.[dev]'; echo "$stamp" > .venv/.stamp; fi
 if test "$(id -u)" = 0; then
   missing=
-  for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client ps:procps busybox:busybox; do
+  for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client ps:procps busybox:busybox tcsh:tcsh fish:fish mksh:mksh; do
     command -v "${need%:*}" >/dev/null || missing="$missing ${need#*:}"
   done
   # shellcheck disable=SC2086  (a list of packages)
   test -z "$missing" || { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; }
+fi
+# the tests of visits start an sshd of their own: the package must not start one, now or at the next boot
+if test "$(id -u)" = 0 && ! test -x /usr/sbin/sshd; then
+  kept=/usr/sbin/policy-rc.d; test -e $kept && kept=
+  test -z "$kept" || { printf '#!/bin/sh\nexit 101\n' > $kept; chmod 755 $kept; }
+  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openssh-server >/dev/null || { rm -f "$kept"; exit 1; }
+  rm -f "$kept"
+  if command -v systemctl >/dev/null; then systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true; fi
 fi
 # the catalogue's tests start a PostgreSQL cluster of their own: the package must not start one, too
 if test "$(id -u)" = 0 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then

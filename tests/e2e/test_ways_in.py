@@ -5,7 +5,6 @@ is kept or shown, and nothing left on the host.
 """
 
 import json
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -126,7 +125,7 @@ def test_each_visit_was_whole_and_as_root(space, discovered):
     ]
     book.close()
     privileges = {name: privilege for name, privilege, *_ in rows}
-    assert privileges == {name: "root" for name in ("inner", "csh", "fish", "sudopw", "pwonly", "old", "stuck")} | {"nosudo": "user"}
+    assert privileges == dict.fromkeys(("inner", "csh", "fish", "sudopw", "pwonly", "old", "stuck"), "root") | {"nosudo": "user"}
     for name, _, transcript, sections in rows:
         assert zlib.decompress(transcript).rstrip().endswith(b" finish"), name
         assert {section["status"] for section in json.loads(sections)} <= {0}, name
@@ -179,10 +178,10 @@ def test_a_wrong_sudo_password_does_not_hang_and_reads_what_the_account_may(camp
 
 def test_a_password_is_seen_by_nobody_on_the_host(campus, space, discovered):
     """Every process of the host, looked at all the time while the visit goes on."""
-    watch = (
-        "end=$(($(date +%s) + 12)); while [ $(date +%s) -lt $end ]; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; done"
-        " | grep -c -- 'sudo-Secret' || true"
-    )
+    # the brackets keep the watcher from seeing itself; the second number proves that it was awake
+    count = "awk '/sudo-[S]ecret/ { found++ } /[s]shd: ops/ { visits++ } END { print found + 0, visits + 0 }'"
+    look = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
+    watch = f"end=$(($(date +%s) + 12)); while [ $(date +%s) -lt $end ]; do {look}; done | {count}"
     watcher = subprocess.Popen(
         [sys.executable, campus.root / "lab/lab", "exec", "sudopw", "sh", "-c", watch],
         env=campus.environment,
@@ -193,8 +192,9 @@ def test_a_password_is_seen_by_nobody_on_the_host(campus, space, discovered):
     for _ in range(2):
         assert json.loads(campus.planner(space, "discover", "sudopw", "--json").stdout)["hosts"][0]["outcome"] == "ok"
     seen, _ = watcher.communicate(timeout=60)
-    # the watcher's own line holds the word that it looks for
-    assert int(seen) >= 0
+    found, visits = map(int, seen.split())
+    assert found == 0
+    assert visits > 0
     logs = campus.lab("exec", "sudopw", "sh", "-c", "journalctl --no-pager; cat /var/log/*.log 2>/dev/null || true").stdout
     assert TRUTH["ways"]["sudopw"]["password"] not in logs
 
@@ -256,8 +256,8 @@ def test_a_network_that_vanishes_mid_visit_is_a_lost_connection(campus, space, d
     campus.lab("heal", "csh")
     campus.lab("exec", "csh", "rm", "/usr/local/bin/id")
     row = json.loads(answer)["hosts"][0]
-    assert row["outcome"] in {"partial", "timeout"}, row
-    assert row["seconds"] < 60
+    assert (row["outcome"], "the connection was lost" in row["detail"]) == ("partial", True), row
+    assert row["seconds"] < 50
 
 
 def test_hosts_are_renamed_and_forgotten(campus, space, discovered):
@@ -277,7 +277,7 @@ def test_hosts_are_renamed_and_forgotten(campus, space, discovered):
     book.close()
 
 
-def test_ssh_config_leads_the_same_way(campus, space, discovered, tmp_path):
+def test_ssh_config_leads_the_same_way(campus, space, discovered):
     text = (space / "planner.yml").read_text()
     key = campus.lab("key").stdout.strip()
     (space / "client").write_text(
@@ -289,6 +289,7 @@ def test_ssh_config_leads_the_same_way(campus, space, discovered, tmp_path):
     row = json.loads(campus.planner(space, "discover", "inner", "--json").stdout)["hosts"][0]
     assert row["outcome"] == "ok"
     listed = {row["host"]: row for row in json.loads(campus.planner(space, "hosts", "list", "--json").stdout)}
-    assert listed["inner"]["way"] == {"login": "ssh_config", "via": ["door"], "legacy": False}
+    assert listed["inner"]["way"]["via"] == ["door"]
+    way = json.loads(campus.planner(space, "hosts", "way", "inner", "--json").stdout)
+    assert ([login.split(":")[0] for login in way["logins"]], way["rules"]) == (["ssh_config", "default"], [])
     (space / "planner.yml").write_text(text)
-    shutil.rmtree(tmp_path, ignore_errors=True)

@@ -117,9 +117,24 @@ def test_no_secret_is_read_before_it_is_needed(open_space):
 @pytest.mark.parametrize(
     ("old", "new", "place", "said"),
     [
-        ("password: {vault: hist}", "password: hunter2-secret", "planner.yml:7:36", "a secret never stands here: write {vault: NAME}, or prompt"),
-        ("password: {vault: hist}", "password: 4711471147", "planner.yml:7:36", "a secret never stands here: write {vault: NAME}, or prompt"),
-        ("password: {vault: hist}", "password: {volt: hist}", "planner.yml:7:36", "a secret never stands here: write {vault: NAME}, or prompt"),
+        (
+            "password: {vault: hist}",
+            "password: hunter2-secret",
+            "planner.yml:7:36",
+            "a secret never stands here: write {vault: NAME}, or prompt",
+        ),
+        (
+            "password: {vault: hist}",
+            "password: 4711471147",
+            "planner.yml:7:36",
+            "a secret never stands here: write {vault: NAME}, or prompt",
+        ),
+        (
+            "password: {vault: hist}",
+            "password: {volt: hist}",
+            "planner.yml:7:36",
+            "a secret never stands here: write {vault: NAME}, or prompt",
+        ),
         ("logins: [gate]}", "logins: [gat]}", "planner.yml:11:46", "there is no login 'gat'; there are default, history, unit, gate"),
         ("via: [outer]}", "via: [other]}", "planner.yml:14:45", "there is no bastion 'other'; there are outer, inner"),
         ("logins: [unit]", "logins: [nobody]", "planner.yml:14:32", "there is no login 'nobody'"),
