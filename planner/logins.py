@@ -9,6 +9,7 @@ login.  What no rule says comes from `ssh_config` where that is on, then from th
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -276,12 +277,17 @@ def _rank(way: Way, address: str, known: Known) -> tuple[int, int] | None:
     except (netaddr.AddrFormatError, ValueError):
         value = None
     for text in way.ranges if value is not None else ():
-        held = scope.parse_range(text)
+        held = _range(text)
         if value in held:
             ranks.append((2, held.size))
     if known.unit and known.unit in way.units:
         ranks.append((3, 0))
     return min(ranks) if ranks else None
+
+
+@functools.cache
+def _range(text: str) -> netaddr.IPSet:
+    return scope.parse_range(text)
 
 
 def _first(rules: Sequence[tuple[int, Way]], what: str) -> Any:
