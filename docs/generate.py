@@ -30,6 +30,7 @@ from typer.models import ArgumentInfo, DefaultPlaceholder, OptionInfo  # noqa: E
 from inventory import collector, errors  # noqa: E402
 from inventory.probes import registry  # noqa: E402
 from inventory.probes.base import Probe  # noqa: E402
+from inventory.ssh import elevation  # noqa: E402
 from planner import policy  # noqa: E402
 from planner.cli import app  # noqa: E402
 
@@ -257,6 +258,11 @@ def probes_page() -> str:
         "user, and what only root may read is unknown. No section calls sudo itself.",
         "",
         *_fence(collector.COMMAND),
+        "",
+        "For a login with a password for sudo, this one is tried before it: the answer to sudo's question goes to its standard input,",
+        "and the script only after the mark `@@NONCE-root`.",
+        "",
+        *_fence(elevation.Dialogue("0", "").command.replace("@@0-", "@@NONCE-")),
         "",
         "## Redaction",
         "",

@@ -9,6 +9,7 @@ login.  What no rule says comes from `ssh_config` where that is on, then from th
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import netaddr
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from inventory import scope, ssh
 from inventory.errors import InputError
@@ -52,9 +54,10 @@ class LoginSettings(_Strict):
     @field_validator("password", "passphrase", "sudo_password", mode="before")
     @classmethod
     def _never_plain(cls, value: object) -> object:
-        if isinstance(value, (str, int, float)) and value != "prompt":
-            raise ValueError("a secret never stands here: write {vault: NAME}, or prompt")
-        return value
+        named = isinstance(value, dict) and set(value) == {"vault"} and isinstance(value["vault"], str)
+        if value is None or value == "prompt" or named:
+            return value
+        raise PydanticCustomError("secret", "a secret never stands here: write {vault: NAME}, or prompt")
 
 
 class Bastion(_Strict):
@@ -274,12 +277,17 @@ def _rank(way: Way, address: str, known: Known) -> tuple[int, int] | None:
     except (netaddr.AddrFormatError, ValueError):
         value = None
     for text in way.ranges if value is not None else ():
-        held = scope.parse_range(text)
+        held = _range(text)
         if value in held:
             ranks.append((2, held.size))
     if known.unit and known.unit in way.units:
         ranks.append((3, 0))
     return min(ranks) if ranks else None
+
+
+@functools.cache
+def _range(text: str) -> netaddr.IPSet:
+    return scope.parse_range(text)
 
 
 def _first(rules: Sequence[tuple[int, Way]], what: str) -> Any:

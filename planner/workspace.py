@@ -153,10 +153,8 @@ class Workspace:
 
     def ways(self, session: Session) -> logins.Ways:
         """How each host of the catalogue is reached and logged in to."""
-        hosts = {
-            row.address: logins.Known(row.name, row.unit_code or "", row.way.get("login", ""))
-            for row in session.scalars(select(model.Host))
-        }
+        rows = session.execute(select(model.Host.address, model.Host.name, model.Host.unit_code, model.Host.way))
+        hosts = {address: logins.Known(name, unit or "", way.get("login", "")) for address, name, unit, way in rows}
         return logins.Ways(self.configuration.ssh, self.root, self.secrets, discovery.trusted(session), hosts)
 
     @property

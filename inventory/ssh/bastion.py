@@ -23,7 +23,7 @@ HANDSHAKES = 8
 GRACE = 20.0
 KEEPALIVE = 15
 
-_Identity = tuple[tuple[str, int, tuple[str, ...]], ...]
+_Identity = tuple[object, ...]
 
 
 class _Bastion:
@@ -42,7 +42,8 @@ _lock = threading.Lock()
 
 
 def _at(jumps: tuple[Peer, ...]) -> _Bastion:
-    identity = tuple((hop.address, hop.port, tuple(f"{login.name}/{login.user}" for login in hop.logins)) for hop in jumps)
+    # whom we trust and as whom we come is part of it: nobody goes through a connection that he could not have made
+    identity = tuple((hop.address, hop.port, hop.logins, tuple(sorted(hop.keys.items()))) for hop in jumps)
     with _lock:
         return _bastions.setdefault(identity, _Bastion())
 
@@ -74,8 +75,9 @@ def stream(peer: Peer, deadlines: Deadlines) -> connection.Stream:
             refusal = transport.refusal()
             if refusal is not None:
                 raise _refused(*refusal, where) from error
-            if transport.is_active():
+            if transport.is_active() and "Timeout" in str(error):
                 raise Stop("unreachable", f"{where}: no answer in {deadlines.connect:g} s") from error
+            transport.hang_up()
             if again:
                 raise Stop("unreachable", f"the connection to the bastion {hop} was lost") from error
     raise AssertionError("the second round returns or raises")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import glob
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,19 +82,21 @@ class ClientConfiguration:
         outer, skipping = block, False
         for number, raw in enumerate(text.splitlines(), start=1):
             line = raw.strip()
-            match = re.match(r'(\w+)(?:\s*=\s*|\s+)"?(.*?)"?$', line)
+            match = re.match(r"(\w+)(?:\s*=\s*|\s+)(.*)$", line)
             if not line or line.startswith("#"):
                 continue
             if match is None:
                 raise InputError(f"{path}:{number}:1: not a line of an ssh_config: {line[:60]!r}", hint="see ssh.ssh_config in planner.yml")
             word, value = match.group(1).lower(), match.group(2)
             if word in {"host", "match"}:
-                skipping = word == "match" and re.search(r"(^|\s)!?exec\b", value, re.I) is not None
-                block = line
-                if skipping:
+                unknown = _unknown_criterion(value) if word == "match" else ""
+                skipping, block = bool(unknown), line
+                if not skipping:
+                    yield line
+                elif unknown == "exec":
                     self.notes.append(f"{path}:{number}: Match exec is never run: its block is left out")
                 else:
-                    yield line
+                    self.notes.append(f"{path}:{number}: Match {unknown} is not known here: its block is left out")
             elif skipping:
                 continue
             elif word == "include":
@@ -109,7 +112,7 @@ class ClientConfiguration:
             return
         if depth >= DEPTH:
             raise InputError(f"{path}:{number}:1: Include nested deeper than {DEPTH}", hint="does the file include itself?")
-        for pattern in value.split():
+        for pattern in value.replace('"', " ").split():
             folder = Path(pattern).expanduser()
             found = sorted(glob.glob(str(folder if folder.is_absolute() else path.parent / folder)))  # noqa: PTH207  (absolute patterns)
             for name in found:
@@ -132,6 +135,21 @@ class ClientConfiguration:
         keys = tuple(text for text in found.get("identityfile", []) if text.lower() != "none")
         hops = () if jump.lower() in {"", "none"} else tuple(_hop(text) for text in jump.split(","))
         return Said("" if address == name else address, port, found.get("user", ""), keys, agent, hops, refusal)
+
+
+def _unknown_criterion(text: str) -> str:
+    """The first criterion of a Match line that we must not or cannot follow; paramiko would run `exec` and take others for fulfilled."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return "with an open quote"
+    while words:
+        word = words.pop(0).removeprefix("!").lower()
+        if word in {"host", "originalhost", "user", "localuser"}:
+            words = words[1:]
+        elif word not in {"all", "final"}:
+            return word
+    return ""
 
 
 def _hop(text: str) -> Hop:

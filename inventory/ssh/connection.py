@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
-from paramiko.transport import ServiceRequestingTransport
 
 from inventory.ssh.model import Deadlines, Keys, OfferedKey, Peer, Stop
 
@@ -31,8 +30,12 @@ LOST = 25
 LEGACY_HINT = "it speaks only what modern SSH refuses; when you accept that for this host: legacy: true in its rule under ssh.ways"
 
 
-class Connection(ServiceRequestingTransport):
-    """A transport that keeps what the peer said: paramiko only logs why it hung up or would not open a channel."""
+class Connection(paramiko.Transport):
+    """A transport that keeps what the peer said: paramiko only logs why it hung up or would not open a channel.
+
+    Not its newer ServiceRequestingTransport: that one (5.1) misses the answer of a peer that is quick, and waits for ever for one that
+    has hung up.
+    """
 
     farewell = ""
 

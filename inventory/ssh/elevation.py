@@ -41,8 +41,9 @@ class Dialogue:
         self.command = (
             'sh -c \'n="nice -n 19"; $n true 2>/dev/null || n=; LC_ALL=C; export LC_ALL; '
             f"if test `id -u` = 0; then {ready} $n sh -s; fi; "
-            f"if sudo -k -n sh -s >/dev/null 2>&1 </dev/null; then {ready} $n sudo -n sh -s; fi; "
-            f'exec $n sudo -k -S -p {self._prompt.decode()} sh -c "{ready} sh -s"\''
+            f"if r=`LC_ALL=C sudo -k -n sh -s 2>&1 </dev/null`; then {ready} $n sudo -n sh -s; fi; "
+            f'case "$r" in *usage*) if sudo -n sh -s >/dev/null 2>&1 </dev/null; then {ready} $n sudo -n sh -s; fi;; esac; '
+            f'LC_ALL=C; export LC_ALL; exec $n sudo -k -S -p {self._prompt.decode()} sh -c "{ready} sh -s"\''
         )
 
     def hear(self, data: bytes) -> bytes:

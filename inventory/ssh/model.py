@@ -28,8 +28,8 @@ OUTCOMES = {
 
 ROOT_SHELL = (
     'sh -c \'n="nice -n 19"; $n true 2>/dev/null || n=; if test `id -u` = 0; then exec $n sh -s; fi; LC_ALL=C; export LC_ALL; '
-    "if r=`sudo -k -n sh -s 2>&1 </dev/null`; then exec $n sudo -n sh -s; fi; "
-    'case "$r" in *usage*) if r=`sudo -n sh -s 2>&1 </dev/null`; then exec $n sudo -n sh -s; fi;; esac; '
+    "if r=`LC_ALL=C sudo -k -n sh -s 2>&1 </dev/null`; then exec $n sudo -n sh -s; fi; "
+    'case "$r" in *usage*) if r=`LC_ALL=C sudo -n sh -s 2>&1 </dev/null`; then exec $n sudo -n sh -s; fi;; esac; '
     'case "$r" in *"have a tty"*) r=tty;; *"password is required"*) r=password;; *"not found"*) r=none;; *) r=refused;; esac; '
     "PLANNER_SUDO=$r; export PLANNER_SUDO; exec $n sh -s'"
 )

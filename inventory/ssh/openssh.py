@@ -55,6 +55,7 @@ _HAND_OVER = (
 
 SAYS = (
     (r"Could not resolve hostname", "unreachable", "its name does not resolve"),
+    (r"timed out during banner exchange|Connection to \S+ port \d+ timed out", "timeout", "no SSH greeting in time"),
     (r"Connection refused", "refused", "Connection refused"),
     (r"(Connection timed out|Operation timed out|No route to host|Network is unreachable)", "unreachable", r"\1"),
     (r"HOST IDENTIFICATION HAS CHANGED|DOES NOT MATCH", "host key changed", "its key is not the one trusted"),
@@ -64,7 +65,6 @@ SAYS = (
     (r"Host key verification failed", "host key changed", "its key is not the one trusted"),
     (r"Too many authentication failures", "auth", "Too many authentication failures"),
     (r"Permission denied \(([^)]*)\)", "auth", r"refused; the server takes \1"),
-    (r"timed out during banner exchange|Connection to \S+ port \d+ timed out", "timeout", "no SSH greeting in time"),
     (r"Bad configuration option: (\S+)|Bad (SSH2 \S+|key types) ", "protocol", "this machine's ssh does not know an option: \\1\\2"),
     (
         r"(Connection (closed|reset) by|kex_exchange_identification: [^\r\n]{0,80})",
@@ -74,8 +74,8 @@ SAYS = (
 )
 """What the client's own log says (never the host's words) → outcome, detail."""
 
-LOST = r"Timeout, server|[Cc]onnection .*(closed|reset)|Broken pipe"
-"""What it says of a connection that ended before the command did."""
+FINISHED = r"^debug1: client_input_channel_req: channel \d+ rtype exit-s(tatus|ignal)"
+"""Stands in its log when the command has ended by itself: without it, a status of 255 is a lost connection, not the command's own."""
 
 
 @functools.cache
@@ -124,7 +124,7 @@ def _options(peer: Peer, folder: Path, deadlines: Deadlines, kinds: tuple[str, .
         "UserKnownHostsFile": folder / "known_hosts", "GlobalKnownHostsFile": "/dev/null", "HostKeyAlias": "peer", "CheckHostIP": "no",
         "UpdateHostKeys": "no", "VerifyHostKeyDNS": "no", "HostKeyAlgorithms": ",".join(wanted),
         "ConnectTimeout": max(1, round(deadlines.connect)),
-        "ConnectionAttempts": 1, "ServerAliveInterval": 10, "ServerAliveCountMax": 2, "LogLevel": "VERBOSE", "ControlMaster": "no",
+        "ConnectionAttempts": 1, "ServerAliveInterval": 10, "ServerAliveCountMax": 2, "LogLevel": "DEBUG1", "ControlMaster": "no",
         "ControlPath": "none", "ClearAllForwardings": "yes", "PermitLocalCommand": "no", "EscapeChar": "none", "RequestTTY": "no",
     }  # fmt: skip
     listed = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
@@ -195,6 +195,7 @@ def _pump(source: Stream, drain: Stream) -> None:
 
 def classify(log: str) -> Stop:
     """The outcome that the client's log tells of a connection on which nobody was let in.  Pure."""
+    log = "".join(f"{line}\n" for line in log.splitlines() if not line.startswith("debug"))  # there the server may have a word
     for pattern, outcome, detail in SAYS:
         match = re.search(pattern, log)
         if match:
@@ -272,11 +273,7 @@ def _run(
         ended = run(words, environment, stdin, before, deadlines.command, max_bytes, inside, dialogue)
     text = log.read_text(errors="replace") if log.exists() else ""
     if inside():
-        ended.lost = (
-            ended.status == 255
-            and not ended.stopped
-            and bool(re.search(r"Timeout, server|[Cc]onnection .*(closed|reset)|Broken pipe", text))
-        )
+        ended.lost = ended.status == 255 and not ended.stopped and not re.search(FINISHED, text, re.M)
         return ended
     if ended.stopped:
         raise Stop("timeout", f"no end of the login in {before:g} s")

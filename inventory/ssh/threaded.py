@@ -58,6 +58,7 @@ class _Exchange:
                 with contextlib.suppress(OSError):
                     channel.shutdown_write()
                 closed = True
+            ended = channel.closed or channel.eof_received  # asked first: what came before the end must still be read
             if channel.recv_stderr_ready():
                 heard = channel.recv_stderr(65536)
                 self.said += heard[: SAID - len(self.said)] if len(self.said) < SAID else b""
@@ -68,14 +69,10 @@ class _Exchange:
                 continue
             if channel.recv_ready():
                 self.output += channel.recv(131072)
-            elif channel.closed or channel.eof_received:
-                if channel.exit_status < 0 and not self.transport.is_active():
+            elif ended:
+                if channel.exit_status < 0 and not channel.eof_received:
                     raise Stop("partial", "the connection was lost during the visit", bytes(self.output))
-                if channel.closed or channel.exit_status_ready():
-                    return
-                channel.status_event.wait(0.2)  # what is still to come on standard error comes before the status
-                if not channel.recv_stderr_ready():
-                    return
+                return
             elif not self.transport.is_active():
                 raise Stop("partial", "the connection was lost during the visit", bytes(self.output))
             elif closed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,8 +99,8 @@ def hosts_way(
     """How a host would be reached and logged in to, and which rules of planner.yml say so.  Nothing is visited, no secret is read."""
     space = workspace.find()
     with space.open_catalogue().session() as session:
-        name, address = _machine(session, space, host)
         ways = space.ways(session)
+        name, address = _machine(session, space, host, {})
     found = ways.decide(address)
     settings = space.configuration.ssh.named
     row: dict[str, Any] = {
@@ -194,13 +195,15 @@ def hosts_trust(
     given = _read_known_hosts(known_hosts) if known_hosts else {}
     with book.session() as session:
         have = set(session.scalars(select(model.HostKey.address)))
-        known = {} if hosts else _bastions(space, session)  # first: the others may stand behind them
-        for host in session.scalars(select(model.Host).order_by(model.Host.name)):
-            known.setdefault(host.address, host.name)
+        ways = space.ways(session)
+        doors = _bastions(ways)
+        known = {door.address: name for name, door in doors.items()} if not hosts else {}  # first: others may stand behind them
+        for address, name in session.execute(select(model.Host.address, model.Host.name).order_by(model.Host.name)):
+            known.setdefault(address, name)
         for node in space.platforms.machines:
             known.setdefault(node.address, node.name)
         if hosts:
-            pairs = [_machine(session, space, name) for name in hosts]
+            pairs = [_machine(session, space, name, doors) for name in hosts]
         else:
             pairs = [(name, address) for address, name in known.items() if address not in have]
     failed = 0
@@ -208,8 +211,7 @@ def hosts_trust(
         if address in have and not replace:
             note(f"{name}: trusted already; --replace if you know why its key changed")
             continue
-        with book.session() as session:  # anew each time: a bastion may have been trusted a moment ago
-            door = _door(space, session, address)
+        door = ways.door(address) if address in ways.hosts or name not in doors else doors[name]
         try:
             keys = given.get(address) if known_hosts else ssh.offered_keys(door)
         except HostError as error:
@@ -225,44 +227,32 @@ def hosts_trust(
         if not (known_hosts or yes or typer.confirm(f"Do these belong to {name}?", err=True)):
             continue
         _trust(book, address, door.port, keys)
+        if name in doors:  # who stands behind it can be reached from now on
+            ways.keys = {**ways.keys, address: {key.algorithm: key.blob for key in keys}}
+            doors = _bastions(ways)
     ssh.close_bastions()
     if failed:
         raise typer.Exit(HostError.exit_code)
 
 
-def _bastions(space: workspace.Workspace, session: Session) -> dict[str, str]:
-    settings = space.configuration.ssh.bastions
-    found = {bastion.address: name for name, bastion in settings.items()}
-    ways = space.ways(session)
+def _bastions(ways: logins.Ways) -> dict[str, ssh.Peer]:
+    """The doors of all bastions by name: those of planner.yml, then those that an ssh_config names for a host of the catalogue."""
+    found = {name: ways.bastion_door(name) for name in ways.settings.bastions}
     for address in ways.hosts if ways.files else ():
-        for hop in ways.door(address).jumps:
-            found.setdefault(hop.address, str(hop))
+        jumps = ways.door(address).jumps
+        for number, hop in enumerate(jumps):
+            found.setdefault(str(hop), ssh.Peer(hop.address, (), {}, hop.port, jumps[:number], name=str(hop)))
     return found
 
 
-def _door(space: workspace.Workspace, session: Session, address: str) -> ssh.Peer:
-    """The way to a host, or to a bastion, which has a port of its own and may stand behind others."""
-    ways = space.ways(session)
-    for name, bastion in space.configuration.ssh.bastions.items():
-        if bastion.address == address and address not in ways.hosts:
-            return ways.bastion_door(name)
-    if address not in ways.hosts:
-        for known in ways.hosts if ways.files else ():
-            jumps = ways.door(known).jumps
-            for number, hop in enumerate(jumps):
-                if hop.address == address:
-                    return ssh.Peer(address, (), {}, hop.port, jumps[:number], name=str(hop))
-    return ways.door(address)
-
-
-def _machine(session: Session, space: workspace.Workspace, name: str) -> tuple[str, str]:
-    """Name and address of a host of the catalogue, a machine of the platforms or a bastion.  Raises NotFound."""
+def _machine(session: Session, space: workspace.Workspace, name: str, doors: Mapping[str, ssh.Peer]) -> tuple[str, str]:
+    """Name and address of a machine of the platforms, a bastion or a host of the catalogue.  Raises NotFound."""
     for node in space.platforms.machines:
         if name in (node.name, node.address):
             return node.name, node.address
-    for address, known in _bastions(space, session).items():
-        if name in (known, address):
-            return known, address
+    for known, door in doors.items():
+        if name in (known, door.address):
+            return known, door.address
     host = catalogue.host_by_name(session, name)
     return host.name, host.address
 

@@ -129,6 +129,8 @@ class Odd(paramiko.ServerInterface):
         return self.methods
 
     def check_auth_password(self, username, password):
+        if "password" not in self.methods:
+            return paramiko.AUTH_FAILED
         self.tried.append(("password", username, password))
         return self._answer(password)
 
@@ -165,6 +167,7 @@ class Odd(paramiko.ServerInterface):
 
     @staticmethod
     def _run(script, channel, command):
+        time.sleep(0.1)  # the answer to the request goes out when the caller returns, and must come before the end
         with contextlib.suppress(OSError, EOFError):
             script(channel, command)
             channel.send_exit_status(0)
@@ -172,11 +175,17 @@ class Odd(paramiko.ServerInterface):
 
 
 @pytest.fixture
+def odd():
+    """The class of servers that `serve` serves; a test may make its own of it."""
+    return Odd
+
+
+@pytest.fixture
 def serve():
     """A function that serves an `Odd` on a free port → Peer (its logins are the caller's)."""
     doors, transports = [], []
 
-    def start(server, *logins, disconnect_after=0):
+    def start(server, *logins):
         key = paramiko.ECDSAKey.generate()
         door = socket.create_server(("127.0.0.1", 0))
         doors.append(door)

@@ -1,8 +1,10 @@
 """Visits to a real sshd: what comes back, and how each kind of end is called."""
 
 import socket
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -162,8 +164,6 @@ def test_a_key_file_that_cannot_be_used_stops_no_other(start_sshd, tmp_path):
 
 
 def test_the_agents_keys(start_sshd, tmp_path, monkeypatch):
-    import subprocess
-
     server = start_sshd()
     path = tmp_path / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
@@ -192,6 +192,17 @@ def test_a_forced_command_and_a_login_that_runs_nothing(start_sshd):
         server = start_sshd(f"ForceCommand {forced}")
         result = discovery.visit("h", server.peer(), ECHO, deadlines=QUICK)
         assert (result.outcome, said in result.detail) == (outcome, True), result.detail
+
+
+@pytest.mark.parametrize(
+    ("program", "meaning"), [("/usr/sbin/nologin", "nologin"), ("/bin/false", "nothing was said"), ("/usr/bin/git-shell", "git's")]
+)
+def test_what_real_shells_that_are_none_say(program, meaning):
+    if program == "/usr/bin/git-shell" and not Path(program).exists():
+        pytest.skip("no git here")
+    done = subprocess.run([program, "-c", ssh.ROOT_SHELL], input=b"echo x\n", capture_output=True, check=False)
+    outcome, detail = discovery.unshelled(ssh.Visit("ok", "", done.stdout, said=done.stderr.decode()))
+    assert (outcome, meaning in detail) == ("not unix", True), detail
 
 
 def test_nothing_is_left_open(start_sshd):
