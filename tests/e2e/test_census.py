@@ -22,14 +22,15 @@ SOURCES = HOSTS[1:-1]
 SHEETS = ("units.yml", "servers.csv", "sites.csv", "more-servers.csv", "more-sites.csv")
 SECONDS = 5  # of one host's time, all sections together but the walk through docroots
 
-# Everything that can change on a disk: path, kind, size, times of content and of inode, mode, owner, group, target.  Left out are what
-# the kernel and the login itself write: who logged in and when.
+# Everything that can change on a disk: path, kind, size of files, time, mode, owner, group, target.  Left out is what the kernel and the
+# login itself write: who logged in and when.  No ctime and no sizes of folders: a lab's disk is an overlay, where these change when a file
+# is only opened for writing, as database servers do.
 TREE = r"""find / \( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /var/log/journal \) -prune -o \
   ! -path /var/log/wtmp ! -path /var/log/btmp ! -path /var/log/lastlog ! -path '/var/log/auth.log*' \
-  -printf '%p\t%y\t%s\t%T@\t%C@\t%m\t%u:%g\t%l\n'"""
+  \( -type d -printf '%p\t%y\t%T@\t%m\t%u:%g\n' -o -printf '%p\t%y\t%s\t%T@\t%m\t%u:%g\t%l\n' \)"""
 PROCESSES = "ps -eo user:20,args | grep -v 'ps -eo user:20,args'"
 SOCKETS = "ss -Hlntu | awk '{print $1, $5}'; ss -Hlx | awk '{print $1, $5}'"
-PACKAGES = "cat /var/lib/dpkg/status /var/lib/rpm/* 2>/dev/null | sha256sum"
+PACKAGES = "cat /var/lib/dpkg/status /var/lib/rpm/Packages /var/lib/rpm/rpmdb.sqlite 2>/dev/null | sha256sum"
 
 
 def picture(campus, host):
@@ -63,6 +64,8 @@ class Census:
         self.planner("hosts", "add", "nosudo=198.51.100.25")
         self.planner("hosts", "trust", "nosudo", "--known-hosts", campus.lab("known-hosts").stdout.strip())
         machines = [*SOURCES, "nosudo"]
+        for host in SOURCES:  # whoever made the account tried it: sudo leaves ~/.sudo_as_admin_successful the first time
+            campus.lab("exec", host, "setpriv", "--reuid=ops", "--regid=ops", "--init-groups", "env", "HOME=/home/ops", "sudo", "-n", "true")
         with ThreadPoolExecutor(3) as pool:
             self.before = dict(zip(machines, pool.map(lambda host: picture(campus, host), machines), strict=True))
             self.outcomes = {row["host"]: row for row in json.loads(self.planner("discover", "--json").stdout)["hosts"]}
@@ -149,6 +152,8 @@ def deviations(census, host, site):
     compare("names", {ascii_name(text) for text in site["names"]}, names)
     compare("host", host, row["host"])
     compare("status", "both" if site["declared"] else "undeclared", row["status"])
+    if site.get("serves") == "nothing":
+        return found
     compare("docroot", site["docroot"], value("site.docroot"))
     compare("tls", site.get("tls", False), value("site.tls"))
     if "certificate" in site:
@@ -211,7 +216,7 @@ def test_databases_and_whose_they_are(census, truth, host):
     server = true["database_server"]
     servers = {(str(data.get("product")), str(data.get("version"))) for data in census.seen(host, "database_server")}
     for wanted in [server] * bool(server) + true.get("other_servers", []):
-        if not any(product == wanted["name"] and version.startswith(wanted["version"]) for product, version in servers):
+        if not any(product.lower() == wanted["name"] and version.startswith(wanted["version"]) for product, version in servers):
             found.append(f"server {wanted['name']} {wanted['version']}: found {sorted(servers)}")
     databases = {str(data.get("name")): data for data in census.seen(host, "database")}
     for database in true.get("databases", []):
@@ -284,6 +289,10 @@ def test_a_visit_changes_nothing(campus, census, host):
     before = census.before[host]
     assert len(before["tree"]) > 5000
     assert before["processes"]
+    if (campus.truth["hosts"].get(host, {}).get("database_server") or {}).get("name") == "mariadb":  # it makes and removes its temporary tables there
+        for shown in (before, census.after[host]):
+            for line in [line for line in shown["tree"] if line.startswith("/tmp\t")]:
+                del shown["tree"][line]
     changed = differences(before, census.after[host])
     until = time.monotonic() + 30
     # The login itself starts systemd's user manager, which goes ten seconds after the last one left: it must.
@@ -308,10 +317,17 @@ def test_no_secret_is_kept_or_said(campus, census):
 
 
 @pytest.mark.parametrize("host", SOURCES)
-def test_a_visit_is_short(census, host, record_property):
-    seconds = {section["name"]: section["seconds"] for section in census.sections[host]}
-    record_property("seconds", json.dumps(seconds))
-    assert sum(value for name, value in seconds.items() if name != "content") < SECONDS, seconds
+def test_a_visit_is_short(campus, census, host, record_property):
+    """Alone, as in the census all hosts of this machine's two cores were visited at once."""
+    row = json.loads(campus.planner(census.space, "discover", host, "--json").stdout)["hosts"][0]
+    book = sqlite3.connect(census.space / "catalogue.db")
+    text = book.execute(
+        "select sections from snapshot join host on host.id = host_id where host.name = ? order by snapshot.id desc", [host]
+    ).fetchone()[0]
+    book.close()
+    seconds = {section["name"]: section["seconds"] for section in json.loads(text)}
+    record_property("seconds", row["seconds"])
+    assert row["seconds"] - seconds.get("content", 0) < SECONDS, seconds
 
 
 def test_hostile_text_ran_nowhere(campus, census, truth):
