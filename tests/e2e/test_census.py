@@ -33,12 +33,17 @@ SOCKETS = "ss -Hlntu | awk '{print $1, $5}'; ss -Hlx | awk '{print $1, $5}'"
 PACKAGES = "cat /var/lib/dpkg/status /var/lib/rpm/Packages /var/lib/rpm/rpmdb.sqlite 2>/dev/null | sha256sum"
 
 
+# A database server writes its journal when it likes, also long after the last change: of these only name and size count.
+JOURNALS = re.compile(r"(/var/lib/(?:mysql/(?:ib|aria_log)|postgresql/\d+/main/(?:pg_wal/|global/pg_control))[^\t]*\tf\t\d+)\t.*")
+
+
 def picture(campus, host):
     """What stands and runs on a host: {tree, processes, sockets, packages} as counted lines."""
     script = f"{PROCESSES}\necho @@\n{SOCKETS}\necho @@\n{PACKAGES}\necho @@\n{TREE}"
     parts = campus.lab("exec", host, "sh", "-c", script, errors="surrogateescape").stdout.split("@@\n")
     names = ("processes", "sockets", "packages", "tree")
     shown = {name: Counter(part.splitlines()) for name, part in zip(names, parts, strict=True)}
+    shown["tree"] = Counter(JOURNALS.sub(r"\1", line) for line in shown["tree"])
     # the commands of the picture itself
     for line in [line for line in shown["processes"] if "%T@" in line or "grep -v" in line]:
         del shown["processes"][line]
