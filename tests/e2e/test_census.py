@@ -70,7 +70,7 @@ class Census:
         self.planner("hosts", "trust", "nosudo", "--known-hosts", campus.lab("known-hosts").stdout.strip())
         machines = [*SOURCES, "nosudo"]
         for host in SOURCES:  # whoever made the account tried it: sudo leaves ~/.sudo_as_admin_successful the first time
-            campus.lab("exec", host, "setpriv", "--reuid=ops", "--regid=ops", "--init-groups", "env", "HOME=/home/ops", "sudo", "-n", "true")
+            campus.lab("exec", host, *"setpriv --reuid=ops --regid=ops --init-groups env HOME=/home/ops sudo -n true".split())
         with ThreadPoolExecutor(3) as pool:
             self.before = dict(zip(machines, pool.map(lambda host: picture(campus, host), machines), strict=True))
             self.outcomes = {row["host"]: row for row in json.loads(self.planner("discover", "--json").stdout)["hosts"]}
@@ -294,7 +294,8 @@ def test_a_visit_changes_nothing(campus, census, host):
     before = census.before[host]
     assert len(before["tree"]) > 5000
     assert before["processes"]
-    if (campus.truth["hosts"].get(host, {}).get("database_server") or {}).get("name") == "mariadb":  # it makes and removes its temporary tables there
+    server = campus.truth["hosts"].get(host, {}).get("database_server") or {"name": ""}
+    if server["name"] == "mariadb":  # it makes and removes its temporary tables in /tmp
         for shown in (before, census.after[host]):
             for line in [line for line in shown["tree"] if line.startswith("/tmp\t")]:
                 del shown["tree"][line]
