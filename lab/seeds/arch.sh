@@ -64,7 +64,6 @@ cat > /etc/apache2/sites-available/archives.conf <<X
 X
 
 # ---- wiki.archives: Debian's MediaWiki in its own place ----
-# The installer would create the tables of the database itself; here it is the package's own command line.
 php -d error_reporting=0 /usr/share/mediawiki/maintenance/install.php --dbname wiki --dbserver localhost --dbuser wiki --dbpass arch-Secret-10aa \
   --server "http://wiki.archives.$DOMAIN" --scriptpath "" --confpath /etc/mediawiki --pass arch-Secret-60ff-wiki --lang en "Archives wiki" Admin > /dev/null
 chown www-data:www-data /etc/mediawiki/LocalSettings.php

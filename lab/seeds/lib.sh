@@ -229,3 +229,10 @@ seen "https://www.lib.$DOMAIN" 'until 22:00'
 seen "http://opac.lib.$DOMAIN" '<li>'
 seen "http://rooms.lib.$DOMAIN" 'Room 20: 80'
 seen "http://news.lib.$DOMAIN" 'Inventory in July'
+
+# Somebody switched PostgreSQL's housekeeping off, as one finds: what changes on its disk from now on, a visitor changed.
+as_postgres "-c 'ALTER SYSTEM SET autovacuum = off'"
+su -s /bin/sh postgres -c 'vacuumdb -q --all --freeze --analyze'
+systemctl reload postgresql
+for name in postgres template1 catalogue_old catalogue; do as_postgres "-d $name -c 'SELECT 1'" > /dev/null; done
+as_postgres "-c CHECKPOINT"

@@ -19,7 +19,6 @@ ln -s /var/log/httpd /etc/httpd/logs
 mkdir -p /run/httpd
 ln -s /run/httpd /etc/httpd/run
 cp /etc/apache2/magic /etc/httpd/conf/magic
-cp /etc/mime.types /etc/mime.types.rpm && mv /etc/mime.types.rpm /etc/mime.types
 chmod 700 /var/log/httpd
 modules() { for name; do say "LoadModule ${name}_module modules/mod_$name.so"; done; }
 modules access_compat alias auth_basic authn_core authn_file authz_core authz_host authz_user autoindex deflate dir env expires filter headers \
@@ -167,7 +166,6 @@ done
 find $www/a -name '*.html' -exec touch -d 2012-10-01 {} +
 chown -R apache:apache $www/data $www/uploads
 cat > /etc/httpd/conf.d/vhosts.conf <<X
-NameVirtualHost *:80
 <VirtualHost *:80>
     ServerName www.arts.$DOMAIN
     ServerAlias arts.$DOMAIN
@@ -180,7 +178,6 @@ NameVirtualHost *:80
     RedirectPermanent / http://www.arts.$DOMAIN/
 </VirtualHost>
 X
-sed -i '/^NameVirtualHost/d' /etc/httpd/conf.d/vhosts.conf # gone since 2.4
 
 # ---- gallery.arts: static, and its certificate ran out; ssl.conf as the package has it ----
 gallery=/var/www/gallery

@@ -22,6 +22,7 @@ class Campus:
     name: str
     secrets: tuple[bytes, ...] = SECRETS
     root: Path = ROOT
+    truth: dict = field(default_factory=lambda: TRUTH)
     notes: dict = field(default_factory=dict)
 
     @property

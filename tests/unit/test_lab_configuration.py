@@ -171,7 +171,7 @@ def test_the_labs_own_file_is_good_and_truth_names_its_hosts(declared, truth):
 
 def written(text, domain):
     """A seed's text with the shell's simple variables in place, as bash would put them."""
-    text = text.replace("$DOMAIN", domain).replace('\\"', '"')
+    text = text.replace("$DOMAIN", domain).replace('\\"', '"').replace("\\.", ".")
     for name, value in re.findall(r"^(\w+)=([^\s\"']+)(?= #|$)", text, re.M):
         text = re.sub(rf"\$(?:{name}\b|{{{name}}})", lambda _, value=value: value, text)
     return text
