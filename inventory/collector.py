@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inventory.probes import shared
 from inventory.probes.base import Probe, Section
 
 COMMAND = (
@@ -58,7 +59,8 @@ def script(probes: Sequence[Probe], nonce: str) -> str:
         '  printf \'\\n%s end %s %s %s\\n\' "$M" "$1" "${st:-none}" $((`date +%s` - b)); }',
         'printf "%s start %s %s\\n" "$M" "$PRIV" "`uname -s 2>/dev/null`"',
     ]
-    lines += [f"run {probe.name} {probe.seconds} {probe.max_bytes} {shlex.quote(probe.script)}" for probe in probes]
+    lines += shared.definitions()
+    lines += [f"run {probe.name} {probe.seconds} {probe.max_bytes} {shared.quoted(probe.script)}" for probe in probes]
     lines.append("printf '\\n%s finish\\n' \"$M\"")
     return "\n".join(lines) + "\n"
 
