@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inventory import ssh
+from inventory.probes import shared
 from inventory.probes.base import Probe, Section
 
 COMMAND = ssh.ROOT_SHELL
@@ -72,7 +73,10 @@ def script(probes: Sequence[Probe], nonce: str) -> str:
         "case ${PLANNER_SUDO:-} in tty|password|none|refused) ;; *) PLANNER_SUDO=; esac",
         'printf "%s start %s %s %s\\n" "$M" "$PRIV" "`uname -s 2>/dev/null || echo unknown`" "$PLANNER_SUDO"',
     ]
-    lines += [f"run {probe.name} {probe.seconds} {probe.max_bytes} {shlex.quote(probe.script)} {section_digest(probe)}" for probe in probes]
+    lines += shared.definitions()
+    lines += [
+        f"run {probe.name} {probe.seconds} {probe.max_bytes} {shared.quoted(probe.script)} {section_digest(probe)}" for probe in probes
+    ]
     lines.append("printf '\\n%s finish\\n' \"$M\"")
     return "\n".join(lines) + "\n"
 

@@ -301,7 +301,7 @@ rest() {
   seen=$seen$NL$todo
   printf '%s\n' "$todo" | awk '{ print "F\t" $0 }' | awk -v R="$R" -v show="$show" "$INCLUDES" 2>/dev/null >&4
 }
-strings() { tr -c '\040-\176' '\n' < "$1" 2>/dev/null; }
+strings() { tr -c '\040-\176' '\n' 2>/dev/null < "$1"; }
 INCLUDES='"""
     + INCLUDES
     + NAMES

@@ -1,6 +1,6 @@
 """A piece of sh for other sections: what the configurations of all web servers of a host, and of its containers, name.
 
-In: nothing.  Out: `LOCATE`, with the function `named WANT` (`docroots`, `certificates` or `logs`): one line for each thing named, as
+In: nothing.  Out: `CONFIGURED_ROOTS` for `docroots`, and `LOCATE`, with the function `named WANT` (`docroots`, `certificates` or `logs`): one line for each thing named, as
 TAG, root (`/proc/PID/root` of a container, '' for the host), value, more, file.  It follows the includes like the servers' own sections.
 """
 
@@ -36,3 +36,40 @@ named() { want=$1; show=; mains=$NL; { servers; } 4>&1; }
 """
 )
 """Defines `named`, and all that `following` and `masters` define."""
+
+CONFIGURED_ROOTS = (
+    "configured_roots() { (\n"
+    + LOCATE
+    + r"""
+placed() { awk -F '\t' '$1 == "D" && !s[$2, $3]++ { print ($2 == "" ? "-" : $2) "\t" $3 }' | while IFS=$TAB read -r R p; do
+  if test "$R" = -; then R=; fi
+  case $p in
+    *'$'*)
+      if test -z "$R" && have on_network && on_network "$p"; then continue; fi
+      if test -d "$R$p"; then printf '%s\n' "$R$p"; continue; fi
+      p=${p%%\$*}; p=${p%/*}
+      case $p in ''|/var|/srv|/home|/opt|/usr|/data|/www|/var/www) continue ;; esac
+      n=0; for d in "$R$p"/*; do if test -d "$d"; then n=$((n + 1)); if test "$n" -gt 300; then break; fi; printf '%s\n' "$d"; fi; done ;;
+    *)
+      if test -z "$R"; then printf '%s\n' "$p"; else last=none; resolve "$p" && printf '%s\n' "$R$real"; fi ;;
+  esac
+done; }
+bases() {
+  running 'java jsvc jsvc.exec'
+  for m in $all; do rooted "$m"; words "$m" | awk -v R="${R:--}" 'index($0, "-Dcatalina.base=/") == 1 { print R "\t" substr($0, 17); exit }'; done
+  for b in /opt/tomcat* /opt/apache-tomcat* /usr/local/tomcat* /usr/local/apache-tomcat* /usr/share/tomcat* /var/lib/tomcat* /var/lib/tomcats/*; do
+    if test -e "$b/conf/server.xml"; then printf -- '-\t%s\n' "$b"; fi
+  done
+}
+tomcats() { bases | awk '!s[$0]++' | while IFS=$TAB read -r R b; do
+  if test "$R" = -; then R=; elif test "$R" = unreadable; then continue; fi
+  last=none; resolve "$b/conf/server.xml" || continue
+  { echo webapps; awk '{ s = $0; while (match(s, /(appBase|docBase)="[^"$]+"/)) { t = substr(s, RSTART, RLENGTH); s = substr(s, RSTART + RLENGTH)
+      sub(/^[^"]*"/, "", t); sub(/"$/, "", t); print t } }' < "$R$real" 2>/dev/null; } | awk -v R="$R" -v b="$b" '{ print "D\t" R "\t" (/^\// ? $0 : b "/" $0) }'
+done; }
+{ named docroots; tomcats; } | placed
+) }
+"""
+)
+"""`configured_roots` prints the docroots that configurations name, those of containers as the host sees them, without asking whether one of
+the host's own is there; in a subshell, so that none of its names is seen outside.  `on_network PATH` is asked where it is defined."""

@@ -8,7 +8,7 @@ as text (/proc/PID/exe); no binary is run.
 from __future__ import annotations
 
 COMMANDS = r"""
-words() { tr '\n\000' '\001\n' < "/proc/$1/cmdline" 2>/dev/null; }
+words() { tr '\n\000' '\001\n' 2>/dev/null < "/proc/$1/cmdline"; }
 after() { words "$2" | awk -v o="$1" '
   !n++ && index($0, ": master process ") { s = $0; sub(/.*: master process /, "", s)
     if (match(s, " " o " *[^ ]")) { s = substr(s, RSTART + RLENGTH - 1); sub(/ -[A-Za-z]( .*)?$/, "", s); sub(/[ ]+$/, "", s); print s; exit } }
