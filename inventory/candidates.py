@@ -144,7 +144,9 @@ def facts_of(facts: Facts, declared: Mapping[str, Any] | None, unit: str | None,
     counts = [sheet[name] for name in ("findings_high", "findings_medium") if isinstance(sheet.get(name), int)]
     if counts and (len(counts) == 2 or sum(counts)):
         learn("findings.open", sum(counts), "declared", "declared.findings_high", "declared.findings_medium")
-    learn("owner.known", unit is not None, "the register, its host and its names say whose it is" if unit else "nothing says whose it is")
+    if unit is not None or not known.get("owner.ranking", {}).get("value"):
+        # while something speaks for several units, nobody knows whether the owner is gone
+        learn("owner.known", unit is not None, "see planner owners" if unit else "nothing says whose it is")
     student = sheet.get("admin_kind") == "student"
     learn("admin.known", bool(sheet.get("admin")) and not student, "its admin is a student" if student else "as declared", "declared.admin")
     return known

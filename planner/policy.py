@@ -95,12 +95,20 @@ def load(folders: Sequence[Path] = (SHIPPED,)) -> RuleSet:
 
 def message(rule: Rule, facts: Facts, language: str = "en") -> str:
     """The rule's sentence with the measured values: `{content.bytes}` becomes `12.3 MB`, an unknown one `?`."""
-    return fill(rule.message_zh if language == "zh_CN" and rule.message_zh else rule.message, facts)
+    chinese = language == "zh_CN" and rule.message_zh
+    return fill(rule.message_zh if chinese else rule.message, facts, "zh_CN" if chinese else "en")
 
 
-def fill(text: str, facts: Facts) -> str:
+def fill(text: str, facts: Facts, language: str = "en") -> str:
     """A sentence with the values of the facts that it names."""
-    return re.sub(r"\{([a-z_.]+)\}", lambda match: show(match.group(1), facts.get(match.group(1), {}).get("value", "?")), text)
+
+    def value(match: re.Match[str]) -> str:
+        found = facts.get(match.group(1), {}).get("value", "?")
+        if isinstance(found, bool) and language == "zh_CN":
+            return "是" if found else "否"
+        return show(match.group(1), found)
+
+    return re.sub(r"\{([a-z_.]+)\}", value, text)
 
 
 def show(name: str, value: Any) -> str:

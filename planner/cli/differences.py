@@ -150,12 +150,13 @@ def _sheets(session: Session) -> dict[str, model.Declared]:
 
 
 def _row(item: model.Workload, finding: zombies.Finding, facts: policy.Facts, rules: zombies.RuleSet, language: str) -> dict[str, Any]:
-    text = finding.rule.message_zh if language == "zh_CN" and finding.rule.message_zh else finding.rule.message
+    chinese = language == "zh_CN" and bool(finding.rule.message_zh)
+    text = finding.rule.message_zh if chinese else finding.rule.message
     state = "excused" if finding.excused else {True: "yes", False: "no", None: "unknown"}[finding.holds]
     return {
         "candidate": state, "site": item.name, "unit": item.unit_code or "",
         "rule": finding.rule.id, "title": finding.rule.called(language),
-        "message": policy.fill(text, facts), "missing": list(finding.missing),
+        "message": policy.fill(text, facts, "zh_CN" if chinese else "en"), "missing": list(finding.missing),
         "excused": rules.exceptions[finding.excused].called(language) if finding.excused else "",
         "facts": {name: dict(fact) for name, fact in finding.facts.items()},
     }  # fmt: skip

@@ -47,6 +47,8 @@ def findings(facts, declared=None, unit="hist", rules=RULES):
         ("owner-gone", {}, {}, None, True),
         ("owner-gone", {}, {"admin": "王"}, None, False),
         ("owner-gone", {}, {}, "hist", False),
+        ("owner-gone", {"owner.ranking": {"hist": 0.5, "phys": 0.4}}, {}, None, None),
+        ("owner-gone", {"owner.ranking": {}}, {}, None, True),
     ],
 )  # fmt: skip
 def test_rules(rule, facts, declared, unit, expected):
