@@ -65,7 +65,7 @@ def test_outcomes(start_sshd, closed_port, tmp_path, make_key):
     assert (refused.outcome, refused.detail) == ("auth", "wrong: refused; the server takes publickey")
     both = visit(replace(peer, logins=(wrong, server.login)))
     assert (both.outcome, both.login) == ("ok", "key")
-    slow = visit(peer, "echo begun; sleep 60", b"", deadlines=ssh.Deadlines(3, 4, 6, 1))
+    slow = visit(peer, "echo begun; sleep 60", b"", deadlines=ssh.Deadlines(3, 4, 6, 4))
     assert (slow.outcome, slow.output) == ("timeout", b"begun\n")
     much = visit(peer, "cat /dev/zero", b"", max_bytes=500_000)
     assert (much.outcome, len(much.output) >= 500_000) == ("partial", True)

@@ -47,9 +47,9 @@ def test_too_much_is_cut_and_said(start_sshd):
 
 def test_a_hanging_command_ends_at_its_deadline_with_what_it_said(start_sshd):
     begun = time.monotonic()
-    seen = visit(start_sshd().peer(), "echo begun; sleep 60", b"", deadlines=ssh.Deadlines(3, 4, 6, 1))
+    seen = visit(start_sshd().peer(), "echo begun; sleep 60", b"", deadlines=ssh.Deadlines(3, 4, 6, 3))
     assert (seen.outcome, seen.output) == ("timeout", b"begun\n")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 12
 
 
 def test_a_command_that_reads_nothing_is_no_error(start_sshd):
