@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,6 +19,9 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, collector, model, ssh
 from inventory.probes import registry
 from inventory.probes.base import Observation, Probe
+from inventory.processes import spread
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,11 @@ def visit(
     """One host: one connection, one script, all sections parsed."""
     nonce = nonce or secrets.token_hex(12)
     stdin = collector.script(probes, nonce).encode()
-    seen = ssh.visit(peer, collector.COMMAND, stdin, deadlines=deadlines)
+    return read(name, peer, ssh.visit(peer, collector.COMMAND, stdin, deadlines=deadlines), nonce, probes)
+
+
+def read(name: str, peer: ssh.Peer, seen: ssh.Visit, nonce: str, probes: Sequence[Probe] = registry.PROBES) -> Result:
+    """What a visit brought, parsed."""
     if seen.outcome not in {"ok", "partial", "timeout"} or not seen.output:
         return Result(name, peer.address, seen.outcome, seen.detail, seen.seconds)
     transcript = collector.read(seen.output, nonce, probes)
@@ -79,21 +86,53 @@ def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: st
     return outcome, detail
 
 
+Host = tuple[str, ssh.Peer]
+
+
+@dataclass(frozen=True)
+class _Discovery:
+    """What `processes` does for each host; `finish` is done where the visit was made."""
+
+    finish: Callable[[Result], Any] | None = None
+
+    def job(self, item: Host) -> ssh.Job:
+        nonce = secrets.token_hex(12)
+        return ssh.Job(item[1], collector.COMMAND, lambda: collector.script(registry.PROBES, nonce).encode(), nonce)
+
+    def value(self, job: ssh.Job, item: Host, seen: ssh.Visit) -> Any:
+        return self._finished(read(*item, seen, job.tag))
+
+    def lost(self, item: Host, why: str) -> Any:
+        return self._finished(Result(item[0], item[1].address, "protocol", why, 0.0))
+
+    def _finished(self, result: Result) -> Any:
+        return self.finish(result) if self.finish else result
+
+
 def visit_all(
-    hosts: Sequence[tuple[str, ssh.Peer]],
+    hosts: Sequence[Host],
     *,
-    workers: int = 16,
+    in_flight: int = 256,
+    processes: int = 0,
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
 ) -> Iterator[Result]:
-    """Visit (name, peer) pairs side by side; results come as they finish."""
-    with ThreadPoolExecutor(max_workers=max(1, min(workers, len(hosts) or 1))) as pool:
-        futures = {pool.submit(visit, name, peer, deadlines=deadlines): (name, peer.address) for name, peer in hosts}
-        for future in as_completed(futures):
-            name, address = futures[future]
-            try:
-                yield future.result()
-            except Exception as error:  # a parser's defect on one host must not lose the others' visits
-                yield Result(name, address, "protocol", f"internal: {type(error).__name__}: {error}", 0.0)
+    """Visit (name, peer) pairs, `in_flight` at a time, on all cores (or so many processes); results come as they finish."""
+    return spread(hosts, _Discovery(), in_flight=in_flight, processes=processes, deadlines=deadlines)
+
+
+def visit_and(
+    finish: Callable[[Result], Value],
+    hosts: Sequence[Host],
+    *,
+    in_flight: int = 256,
+    processes: int = 0,
+    deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
+) -> Iterator[Value]:
+    """`visit_all`, with something done to each result where the visit was made: beside the visits, on all cores.
+
+    `finish` is a function at the top of a module; what it returns must go through a pipe.
+    """
+    return spread(hosts, _Discovery(finish), in_flight=in_flight, processes=processes, deadlines=deadlines)
 
 
 def trusted(session: Session) -> dict[str, dict[str, bytes]]:

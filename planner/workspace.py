@@ -31,7 +31,7 @@ class Ssh(_Strict):
     key_files: tuple[str, ...] = ()
     agent: bool = True
     port: Annotated[int, Field(ge=1, le=65535)] = 22
-    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    workers: Annotated[int, Field(ge=1, le=10_000)] = 256  # connections in flight
     command_seconds: Annotated[float, Field(gt=0, le=3600)] = 300
 
 

@@ -1,11 +1,12 @@
 """SSH: the only importer of paramiko.  Host keys are verified, every stage has a deadline, every end is an outcome.
 
-In: a `Peer` and a script for `sh -s` (`visit`), or many of them (`visit_many`).  Out: a `Visit` with an outcome of `OUTCOMES` and what the host printed.  Nothing raises for
-a bad host: a failed host is data (the way nornir sees it), so one never stops others.
+In: a `Peer` and a script for `sh -s` (`visit`), or many of them (`visit_many`).  Out: a `Visit` with an outcome of `OUTCOMES` and what
+the host printed.  Nothing raises for a bad host: a failed host is data (the way nornir sees it), so one never stops others.
 """
 
-from inventory.ssh.driven import Job, visit_many
+from inventory.ssh.driven import Loop, visit_many
+from inventory.ssh.flight import Job
 from inventory.ssh.model import OUTCOMES, Deadlines, Keys, Login, OfferedKey, Peer, Visit
 from inventory.ssh.threaded import offered_keys, visit
 
-__all__ = ["OUTCOMES", "Deadlines", "Job", "Keys", "Login", "OfferedKey", "Peer", "Visit", "offered_keys", "visit", "visit_many"]
+__all__ = ["OUTCOMES", "Deadlines", "Job", "Keys", "Login", "Loop", "OfferedKey", "Peer", "Visit", "offered_keys", "visit", "visit_many"]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-Task = tuple[Callable[..., Any], tuple[Any, ...], Any]
+Task = tuple[Callable[[], Any], Any]
 
 
 class Threads:
@@ -28,10 +28,10 @@ class Threads:
         self._closing = threading.Lock()
         self._closed = False
 
-    def submit(self, tag: Any, function: Callable[..., Any], *arguments: Any) -> None:
+    def submit(self, tag: Any, function: Callable[[], Any]) -> None:
         """Call the function in a thread; `finished` will name the tag."""
         self.pending += 1
-        self._tasks.put((function, arguments, tag))
+        self._tasks.put((function, tag))
         if len(self._started) < min(self._most, self.pending):
             thread = threading.Thread(target=self._work, name=f"plain-visit-{len(self._started)}", daemon=True)
             self._started.append(thread)
@@ -61,9 +61,9 @@ class Threads:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            function, arguments, tag = task
+            function, tag = task
             try:
-                result = function(*arguments)
+                result = function()
             except Exception as error:
                 result = error
             with self._closing:

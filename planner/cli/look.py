@@ -51,7 +51,7 @@ def discover(
     done: list[dict[str, Any]] = []
     with space.lock("discovery"), _progress() as progress:
         task = progress.add_task("visiting", total=len(pairs))
-        for result in discovery.visit_all(pairs, workers=settings.workers, deadlines=deadlines):
+        for result in discovery.visit_all(pairs, in_flight=settings.workers, deadlines=deadlines):
             discovery.store(book, result)
             done.append(
                 {
