@@ -8,6 +8,7 @@ given up by name.  Few items, or one core, are done in the calling process.  Whe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -108,7 +109,8 @@ class _Process:
         self.reading: int | None = None
         self.wants = 0
         self.told_last = False
-        self.link.send((work, in_flight, deadlines))
+        with contextlib.suppress(OSError):  # it has ended already: that is read from the link
+            self.link.send((work, in_flight, deadlines))
 
     def end(self) -> int:
         """Close the link and wait for its end; its exit status."""

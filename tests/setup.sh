@@ -16,6 +16,11 @@ if test "$(id -u)" = 0; then
   done
   # shellcheck disable=SC2086  (a list of packages)
   test -z "$missing" || { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; }
+  # the visits' tests start SSH servers of their own: the package must not start one, too
+  if ! test -x /usr/sbin/sshd; then
+    mkdir -p /etc/systemd/system; test -e /etc/systemd/system/ssh.service || ln -s /dev/null /etc/systemd/system/ssh.service
+    apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openssh-server >/dev/null
+  fi
 fi
 # the catalogue's tests start a PostgreSQL cluster of their own: the package must not start one, too
 if test "$(id -u)" = 0 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then

@@ -48,8 +48,8 @@ class Dialogue:
     """
 
     __slots__ = (
-        "_body", "_chunk", "_command", "_consumed", "_greeting", "_lines", "_more", "_outbox", "_packets", "_peer_channel", "_place",
-        "_room", "_signers", "_stdin", "_trusted", "_user", "_wait_to_sign", "max_bytes", "output", "said", "stage",
+        "_body", "_chunk", "_command", "_consumed", "_greeting", "_heard_first", "_lines", "_more", "_outbox", "_packets", "_peer_channel",
+        "_place", "_room", "_signers", "_stdin", "_trusted", "_user", "_wait_to_sign", "max_bytes", "output", "said", "stage",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +67,7 @@ class Dialogue:
         self._command, self._stdin, self.max_bytes = command, stdin, max_bytes
         self.stage = "greeting"
         self.output, self.said = bytearray(), b""
-        self._greeting, self._lines = bytearray(), 0
+        self._greeting, self._lines, self._heard_first = bytearray(), 0, b""
         self._outbox = bytearray(GREETING.encode() + b"\r\n")
         self._packets: Packets | None = None
         self._wait_to_sign = False
@@ -104,8 +104,8 @@ class Dialogue:
     def closed(self) -> NoReturn:
         """The peer closed the connection."""
         if self.stage == "greeting":
-            last = _shown(bytes(self._greeting[-120:]))
-            raise Ended("protocol", "it closed the connection instead of greeting" + (f": {last}" if last else ""))
+            said = _shown(self._heard_first or bytes(self._greeting[:120]))
+            raise Ended("protocol", "it closed the connection instead of greeting" + (f": {said}" if said else ""))
         if self.stage in {"greeted", "exchange"}:
             raise Ended("protocol", "it closed the connection during the key exchange")
         if self.stage == "auth":
@@ -141,9 +141,10 @@ class Dialogue:
                 self.stage = "greeted"
                 return
             self._lines += 1
+            self._heard_first = self._heard_first or line[:120]
             del self._greeting[: end + 1]
         if self._lines >= _GREETING_LINES or len(self._greeting) > _GREETING_BYTES:
-            raise Ended("protocol", f"what it says is no SSH greeting: {_shown(bytes(self._greeting[:120]))}")
+            raise Ended("protocol", f"what it says is no SSH greeting: {_shown(self._heard_first or bytes(self._greeting[:120]))}")
 
     def _begin(self) -> None:
         line, _, rest = bytes(self._greeting).partition(b"\n")
