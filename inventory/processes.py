@@ -24,7 +24,7 @@ from inventory import ssh
 
 FEW = 8
 """So many items are not worth another process: starting one takes half a second."""
-_BATCH = 16  # items sent at once: what a pipe's buffer holds, so that the two ends never wait for each other
+_BATCH = 64  # items sent at once, at most: what a pipe's buffer holds, so that the two ends never wait for each other
 _DEATHS = 8  # after so many, what is left is done in the calling process
 
 Item = TypeVar("Item")
@@ -181,7 +181,8 @@ class _Crew:
 
     def _give(self, process: _Process) -> None:
         """Answer a process that wants items; without any left, it hears so once, and later if others' come back."""
-        indexes = [self._pending.popleft() for _ in range(min(process.wants, _BATCH, len(self._pending)))]
+        fair = -(-len(self._pending) // (2 * len(self._crew)))  # towards the end less and less, so that all end together
+        indexes = [self._pending.popleft() for _ in range(min(process.wants, _BATCH, fair))]
         if not indexes and process.told_last:
             return
         process.has.update(indexes)

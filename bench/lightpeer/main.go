@@ -1,5 +1,6 @@
 // Light peers: an SSH server so cheap that what is measured is the client.  It listens on every loopback address, so that one process
-// plays thousands of hosts; anybody's key is accepted, a command's input is read to its end, and then a fixed text is the answer.
+// plays thousands of hosts; anybody's key is accepted, a command's input is read to its end, and then a fixed text is the answer.  Where
+// the input begins with M=@@NONCE, as the collector's script does, every @@NONCE in the answer becomes what stands there.
 //
 // Some addresses misbehave, so that runs with bad hosts can be made: 127.200.x.x never greets, 127.201.x.x closes in the middle of the
 // key exchange, 127.202.x.x sends garbage, 127.203.x.x hangs in the command, 127.204.x.x prints without end, 127.205.x.x is cut off in
@@ -151,8 +152,13 @@ func serve(c net.Conn, config *ssh.ServerConfig, reply []byte, delay time.Durati
 				}
 				request.Reply(true, nil)
 				go func() {
-					if strings.HasPrefix(string(request.Payload[4:]), "sh -s") {
-						io.Copy(io.Discard, channel)
+					reply := reply
+					if strings.HasPrefix(string(request.Payload[4:]), "sh ") {
+						script, _ := io.ReadAll(channel)
+						line, _, _ := bytes.Cut(script, []byte("\n"))
+						if mark := bytes.TrimPrefix(line, []byte("M=")); bytes.HasPrefix(mark, []byte("@@")) {
+							reply = bytes.ReplaceAll(reply, []byte("@@NONCE"), mark)
+						}
 					}
 					time.Sleep(delay)
 					for flood {

@@ -4,8 +4,9 @@ In: a `Peer` and a script for `sh -s` (`visit`), or many of them (`visit_many`).
 the host printed.  Nothing raises for a bad host: a failed host is data (the way nornir sees it), so one never stops others.
 """
 
-from inventory.ssh.driven import Loop, visit_many
+from inventory.ssh.driven import Loop
 from inventory.ssh.flight import Job
+from inventory.ssh.many import visit_many
 from inventory.ssh.model import OUTCOMES, Deadlines, Keys, Login, OfferedKey, Peer, Visit
 from inventory.ssh.threaded import offered_keys, visit
 

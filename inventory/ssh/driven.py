@@ -1,6 +1,6 @@
-"""Many visits at once: one epoll loop drives thousands of connections without a thread for each.
+"""One epoll loop that drives thousands of connections without a thread for each.
 
-In: `Job`s, as they are asked for.  Out: (job, `Visit`) as they finish.  A peer that needs more than `dialogue` can do is visited the
+In: `Job`s, one by one.  Out: (job, `Visit`) as they finish.  A peer that needs more than `dialogue` can do is visited the
 plain way in a few threads.  A host that could not be reached is tried once more when nothing fresh is waiting.
 
 A live host must never be called dead because this program was busy: deadlines run by `pace`, no connection is given up before what had
@@ -14,7 +14,7 @@ import contextlib
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,15 +27,17 @@ from inventory.ssh.packets import Ended
 from inventory.ssh.plain import Threads
 from inventory.ssh.threaded import visit
 
-_STARTS = 64  # connections begun in one turn
+STARTS = 64  # connections begun in one turn
 _TALKING = 48  # key exchanges and logins under way, whatever the load
 _BRISK, _MORE = 0.02, 16  # a turn shorter than so many seconds lets so many more of them begin
 _NO_SOCKET_SECONDS = 30.0
+_MANY, _NAP, _LONGEST_NAP = 16, 0.0001, 0.025  # with many in flight, it looks only every so many seconds for each: looking costs, too
 
 Plain = Callable[[Peer, str, bytes, Deadlines, int], Visit]
 
 
-def _plainly(peer: Peer, command: str, stdin: bytes, deadlines: Deadlines, max_bytes: int) -> Visit:
+def plainly(peer: Peer, command: str, stdin: bytes, deadlines: Deadlines, max_bytes: int) -> Visit:
+    """A visit by a thread of its own."""
     return visit(peer, command, stdin, deadlines=deadlines, max_bytes=max_bytes)
 
 
@@ -52,7 +54,7 @@ class Loop:
         deadlines: Deadlines = Deadlines(),  # noqa: B008  (frozen)
         max_bytes: int = 64_000_000,
         memory: int = 256_000_000,
-        plain: Plain = _plainly,
+        plain: Plain = plainly,
         plain_threads: int = 8,
     ) -> None:
         self.deadlines, self.max_bytes, self.expecting = deadlines, max_bytes, False
@@ -100,7 +102,10 @@ class Loop:
         """Wait until something happens, `wait` seconds at most; what has finished."""
         self._start()
         self._pace.sleeps()
-        events = self._poll.poll(self._patience(wait), len(self._flights) + 16)
+        wait = self._patience(wait)
+        if len(self._flights) >= _MANY:
+            time.sleep(max(0.0, min(wait, _LONGEST_NAP, _NAP * len(self._flights) - self._pace.busy)))
+        events = self._poll.poll(wait, len(self._flights) + 16)
         self._pace.wakes()
         for fd, mask in events:
             flight = self._flights.get(fd)
@@ -134,7 +139,7 @@ class Loop:
         return self._unreached if self._unreached and not self.expecting else None
 
     def _start(self) -> None:
-        for _ in range(_STARTS):
+        for _ in range(STARTS):
             source = self._startable()
             if source is None or not self._free():
                 return
@@ -246,7 +251,8 @@ class Loop:
             elif now == "command":
                 self._pace.limit(flight, self.deadlines.command)
         if now in {"greeting", "exchange", "auth"}:
-            flight.acknowledge()
+            if len(self._flights) < _MANY:  # among many, nobody waits for one
+                flight.acknowledge()
         elif not flight.large and len(dialogue.output) > self._share:
             self._enlarge(flight)
 
@@ -380,29 +386,3 @@ class Loop:
                 self._finish(tag, result)
             else:
                 self._finish(tag, Visit("protocol", f"internal: {type(result).__name__}: {result}"))
-
-
-def visit_many(
-    jobs: Iterable[Job],
-    *,
-    in_flight: int = 256,
-    deadlines: Deadlines = Deadlines(),  # noqa: B008  (frozen)
-    max_bytes: int = 64_000_000,
-    plain: Plain = _plainly,
-    plain_threads: int = 8,
-) -> Iterator[tuple[Job, Visit]]:
-    """Make all visits, `in_flight` at a time; yield each as it ends.  Jobs are drawn only as there is room for them."""
-    loop = Loop(in_flight=in_flight, deadlines=deadlines, max_bytes=max_bytes, plain=plain, plain_threads=plain_threads)
-    source = iter(jobs)
-    loop.expecting = True
-    try:
-        while loop.expecting or not loop.idle:
-            while loop.expecting and loop.waiting < _STARTS and loop.active < 2 * in_flight:
-                job = next(source, None)
-                if job is None:
-                    loop.expecting = False
-                else:
-                    loop.submit(job)
-            yield from loop.turn()
-    finally:
-        loop.close()
