@@ -238,8 +238,8 @@ def _serve(link: Connection, work: Work[Any, Any], in_flight: int, deadlines: ss
     belongs: dict[ssh.Job, tuple[int, Any]] = {}
     asked = False
     while True:
-        if not asked and loop.waiting < _BATCH and loop.active < in_flight:
-            link.send(("want", _BATCH))
+        if not asked and loop.room > 0:  # no item waits here that another process might begin
+            link.send(("want", loop.room))
             asked = True
         done = loop.turn()
         while link.poll():

@@ -31,7 +31,7 @@ STARTS = 64  # connections begun in one turn
 _TALKING = 48  # key exchanges and logins under way, whatever the load
 _BRISK, _MORE = 0.02, 16  # a turn shorter than so many seconds lets so many more of them begin
 _NO_SOCKET_SECONDS = 30.0
-_MANY, _NAP, _LONGEST_NAP = 16, 0.0001, 0.025  # with many in flight, it looks only every so many seconds for each: looking costs, too
+_MANY, _NAP, _LONGEST_NAP = 16, 0.0002, 0.025  # with many in flight, it looks only every so many seconds for each: looking costs, too
 
 Plain = Callable[[Peer, str, bytes, Deadlines, int], Visit]
 
@@ -88,6 +88,11 @@ class Loop:
     def active(self) -> int:
         """Jobs under way, one way or the other."""
         return len(self._flights) + len(self._paused) + self._threads.pending
+
+    @property
+    def room(self) -> int:
+        """How many more jobs would be begun at once."""
+        return self._in_flight - self.active - self.waiting
 
     @property
     def idle(self) -> bool:

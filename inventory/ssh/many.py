@@ -30,6 +30,7 @@ def visit_many(
                     loop.expecting = False
                 else:
                     loop.submit(job)
-            yield from loop.turn()
+            if not loop.idle:
+                yield from loop.turn()
     finally:
         loop.close()
