@@ -146,10 +146,12 @@ def real_sshd() -> Iterator[Server]:
     with _folder() as folder:
         port = free_port()
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host"], check=True)
+        (folder / "home").mkdir()
         (folder / "sshd_config").write_text(
             f"Port {port}\nListenAddress 0.0.0.0\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/client.pub\n"
             "StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
             "MaxStartups 1000\nMaxSessions 100\nLogLevel ERROR\nSubsystem sftp internal-sftp\n"
+            f"SetEnv HOME={folder}/home\n"  # whatever the account's own profile does at each login is nobody's merit
         )
         sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin") or sys.exit("bench: apt-get install openssh-server")
         if os.getuid() == 0:

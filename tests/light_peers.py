@@ -89,8 +89,8 @@ class Peer(asyncio.Protocol):
         self.transport = Transport(self.key)
         self.framing = self.transport.packetizer
         if self.manner == "plainmac":
-            self.transport._preferred_ciphers = ("aes128-ctr",)
-            self.transport._preferred_macs = ("hmac-sha2-256",)
+            self.transport.preferred_ciphers = ("aes128-ctr",)
+            self.transport.preferred_macs = ("hmac-sha2-256",)
         self.framing.outbox += b"SSH-2.0-light_peer\r\n"
         self.transport._send_kex_init()
         self.transport._expect_packet(packets.KEXINIT)

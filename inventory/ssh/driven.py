@@ -31,7 +31,7 @@ STARTS = 64  # connections begun in one turn
 _TALKING = 48  # key exchanges and logins under way, whatever the load
 _BRISK, _MORE = 0.02, 16  # a turn shorter than so many seconds lets so many more of them begin
 _NO_SOCKET_SECONDS = 30.0
-_MANY, _NAP, _LONGEST_NAP = 16, 0.0002, 0.025  # with many in flight, it looks only every so many seconds for each: looking costs, too
+_MANY, _NAP, _LONGEST_NAP = 16, 0.0001, 0.01  # with many in flight, it looks only every so many seconds for each: looking costs, too
 
 Plain = Callable[[Peer, str, bytes, Deadlines, int], Visit]
 

@@ -97,6 +97,9 @@ class _Transport(_Base):  # type: ignore[misc]
     # a group of integers costs Python 10 to 100 ms, in which all the other connections wait
     _preferred_kex = tuple(name for name in _Base._preferred_kex if not name.startswith("diffie-hellman"))
 
+    # computed anew at each use otherwise
+    preferred_ciphers, preferred_macs, preferred_kex, preferred_compression = _preferred_ciphers, _preferred_macs, _preferred_kex, ("none",)
+
     def _log(self, level: int, msg: Any, *args: Any) -> None:
         """An outcome says what went wrong; a thousand connections' debug lines cost more than their keys."""
 
