@@ -43,7 +43,7 @@ def main() -> None:
             take("ours, 5 % dead", 1000, [*measuring.OURS, mixed, key, *limits])
             take("ours, 5 % dead, 2 processes", 1000, [*measuring.OURS, mixed, key, *limits, "--processes", "2"])
             take("asyncssh, 5 % dead (tried once)", 1000, [python, peers, "asyncssh", mixed, key, *limits])
-    many, seconds = (3000, 15.0) if options.quick else (5000, 30.0)
+    many, seconds = (2000, 10.0) if options.quick else (5000, 30.0)
     with measuring.light_peers(delay=seconds) as server:
         key, listed = str(server.folder / "client"), str(server.hosts(many))
         take(f"ours, {many} in flight", many, [*measuring.OURS, listed, key, "--in-flight", str(many)])
