@@ -10,10 +10,9 @@ import base64
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,6 +20,9 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, collector, garbage, model, packing, ssh, storing
 from inventory.probes import registry
 from inventory.probes.base import Observation, Probe
+from inventory.processes import spread
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ def visit(
     """One host: one connection, one script, all sections parsed."""
     nonce = nonce or secrets.token_hex(12)
     stdin = collector.script(probes, nonce).encode()
-    seen = ssh.visit(peer, collector.COMMAND, stdin, deadlines=deadlines)
+    return read(name, peer, ssh.visit(peer, collector.COMMAND, stdin, deadlines=deadlines), nonce, probes)
+
+
+def read(name: str, peer: ssh.Peer, seen: ssh.Visit, nonce: str, probes: Sequence[Probe] = registry.PROBES) -> Result:
+    """What a visit brought, parsed."""
     way = way_in(peer, seen)
     if seen.outcome not in {"ok", "partial", "timeout", "sudo"} or (seen.outcome != "ok" and not seen.output):
         return Result(name, peer.address, seen.outcome, seen.detail, seen.seconds, way=way)
@@ -137,42 +143,60 @@ def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: st
     return outcome, detail
 
 
+Host = tuple[str, ssh.Peer]
+
+
+@dataclass(frozen=True)
+class _Discovery:
+    """What `processes` does for each host; `finish` is done where the visit was made."""
+
+    finish: Callable[[Result], Any] | None = None
+    sections: frozenset[str] = frozenset()
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """All of them, or the sections named."""
+        return tuple(probe for probe in registry.PROBES if not self.sections or probe.name in self.sections)
+
+    def job(self, item: Host) -> ssh.Job:
+        nonce = secrets.token_hex(12)
+        return ssh.Job(item[1], collector.COMMAND, lambda: collector.script(self.probes, nonce).encode(), nonce)
+
+    def value(self, job: ssh.Job, item: Host, seen: ssh.Visit) -> Any:
+        return self._finished(read(*item, seen, job.tag, self.probes))
+
+    def lost(self, item: Host, why: str) -> Any:
+        return self._finished(Result(item[0], item[1].address, "protocol", why, 0.0))
+
+    def _finished(self, result: Result) -> Any:
+        return self.finish(result) if self.finish else result
+
+
 def visit_all(
-    hosts: Sequence[tuple[str, ssh.Peer]],
+    hosts: Sequence[Host],
     *,
-    workers: int = 16,
+    in_flight: int = 256,
+    processes: int = 0,
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
 ) -> Iterator[Result]:
-    """Visit (name, peer) pairs side by side; results come as they finish."""
-    with ThreadPoolExecutor(max_workers=max(1, min(workers, len(hosts) or 1))) as pool:
-        futures = {pool.submit(visit, name, peer, deadlines=deadlines): (name, peer.address) for name, peer in hosts}
-        for future in as_completed(futures):
-            name, address = futures[future]
-            try:
-                yield future.result()
-            except Exception as error:  # a parser's defect on one host must not lose the others' visits
-                yield Result(name, address, "protocol", f"internal: {type(error).__name__}: {error}", 0.0)
+    """Visit (name, peer) pairs, `in_flight` at a time, on all cores (or so many processes); results come as they finish."""
+    return spread(hosts, _Discovery(), in_flight=in_flight, processes=processes, deadlines=deadlines)
 
 
-def visit_again(
-    hosts: Sequence[tuple[str, ssh.Peer]],
+def visit_and(
+    finish: Callable[[Result], Value],
+    hosts: Sequence[Host],
     *,
-    workers: int = 16,
+    in_flight: int = 256,
+    processes: int = 0,
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
-) -> Iterator[Result]:
-    """`visit_all`, and at the end once more those that could not be reached: a network may swallow a packet under load.
+    sections: frozenset[str] = frozenset(),
+) -> Iterator[Value]:
+    """`visit_all`, with something done to each result where the visit was made: beside the visits, on all cores.
 
-    Nothing that reached the host is repeated: a refused login is not tried twice.
+    `finish` is a function at the top of a module; what it returns must go through a pipe.  `sections` limits what is read.
     """
-    waiting: list[tuple[str, ssh.Peer]] = []
-    peers = dict(hosts)
-    for result in visit_all(hosts, workers=workers, deadlines=deadlines):
-        if result.outcome == "unreachable" and not peers[result.host].refusal:
-            waiting.append((result.host, peers[result.host]))
-        else:
-            yield result
-    for result in visit_all(waiting, workers=workers, deadlines=deadlines):
-        yield replace(result, detail=f"{result.detail} (tried twice)") if result.outcome == "unreachable" else result
+    return spread(hosts, _Discovery(finish, sections), in_flight=in_flight, processes=processes, deadlines=deadlines)
 
 
 def trusted(session: Session) -> dict[str, dict[str, bytes]]:

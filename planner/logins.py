@@ -87,7 +87,7 @@ class Ssh(_Strict):
     key_files: tuple[str, ...] = ()
     agent: bool = True
     port: Port = 22
-    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    workers: Annotated[int, Field(ge=1, le=10_000)] = 256  # connections in flight
     command_seconds: Annotated[float, Field(gt=0, le=3600)] = 300
     logins: dict[Name, LoginSettings] = Field(default_factory=dict)
     bastions: dict[Name, Bastion] = Field(default_factory=dict)

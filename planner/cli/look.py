@@ -84,7 +84,7 @@ def discover(
         done: list[dict[str, Any]] = []
         with _progress() as progress, storing.Writer(book, run, after=reconcile.identify_hosts) as writer:
             task = progress.add_task("visiting", total=len(pairs))
-            for result in discovery.visit_again(pairs, workers=settings.workers, deadlines=deadlines):
+            for result in discovery.visit_and(discovery.pack, pairs, in_flight=settings.workers, deadlines=deadlines):
                 writer.add(discovery.as_visit(result, catalogue.now()))
                 done.append(
                     {

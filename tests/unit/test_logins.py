@@ -287,21 +287,3 @@ def test_the_login_that_worked_is_kept_and_tried_first(open_space):
     discovery.store(book, discovery.Result("h", "192.0.2.1", "auth", "", 1.0))
     with book.session() as session:
         assert space.ways(session).hosts["192.0.2.1"].last == "b"
-
-
-def test_who_could_not_be_reached_is_tried_once_more_and_nobody_else(monkeypatch):
-    seen = []
-
-    def visit_all(hosts, **_):
-        for name, peer in hosts:
-            seen.append(name)
-            outcome = {"flaky": "ok" if seen.count("flaky") > 1 else "unreachable", "dead": "unreachable"}.get(name, name)
-            yield discovery.Result(name, peer.address, outcome, "no answer", 1.0)
-
-    monkeypatch.setattr(discovery, "visit_all", visit_all)
-    hosts = [(name, ssh.Peer("192.0.2.1", (), {})) for name in ("dead", "flaky", "auth", "refused", "ok", "timeout")]
-    found = {result.host: (result.outcome, result.detail) for result in discovery.visit_again(hosts)}
-    assert found["flaky"][0] == "ok"
-    assert found["dead"] == ("unreachable", "no answer (tried twice)")
-    assert len(found) == 6
-    assert sorted(seen) == sorted([name for name, _ in hosts] + ["dead", "flaky"])
