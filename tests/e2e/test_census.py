@@ -15,6 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select
+
+from inventory import catalogue, model
 
 pytestmark = pytest.mark.e2e
 HOSTS = ("ns1", "hist", "phys", "odd", "lib", "rhel", "arch", "pods", "plain", "nosudo")
@@ -77,13 +80,12 @@ class Census:
             self.outcomes = {row["host"]: row for row in json.loads(self.planner("discover", "--json").stdout)["hosts"]}
             self.after = dict(zip(machines, pool.map(lambda host: picture(campus, host), machines), strict=True))
         self.sites = {row["site"]: row for row in json.loads(self.planner("sites", "--json").stdout)}
-        book = sqlite3.connect(self.space / "catalogue.db")
-        hosts = dict(book.execute("select id, name from host"))
-        self.facts = {name: json.loads(facts) for name, facts in book.execute("select name, facts from workload")}
-        self.observations = [
-            (hosts[host], kind, json.loads(data)) for host, kind, data in book.execute("select host_id, kind, data from observation")
-        ]
-        self.transcripts = {hosts[host]: zlib.decompress(text) for host, text in book.execute("select host_id, transcript from snapshot")}
+        book = catalogue.open_catalogue(f"sqlite:///{self.space / 'catalogue.db'}")
+        with book.session() as session:
+            hosts = {host.id: host.name for host in session.scalars(select(model.Host))}
+            self.facts = {item.name: item.facts for item in session.scalars(select(model.Workload))}
+            self.observations = [(hosts[key], item.kind, item.data) for key in hosts for item in catalogue.observations(session, key)]
+            self.transcripts = {hosts[item.host_id]: zlib.decompress(item.transcript) for item in session.scalars(select(model.Snapshot))}
         book.close()
 
     def _say(self, result):
