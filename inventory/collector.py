@@ -45,10 +45,13 @@ _SHELL = (
     "LC_ALL=C LANG=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "export LC_ALL LANG PATH; unset LANGUAGE; umask 077",
     'if test "`id -u`" = 0; then PRIV=root; else PRIV=user; fi; export PRIV',
-    "if timeout -k 1 5 true 2>/dev/null; then T='timeout -k 2'; else T=''; fi",
+    # BusyBox's leaves a watcher behind that holds our pipe for a second
+    "case `timeout --help 2>&1` in *BusyBox*) T= ;; *) if timeout -k 1 5 true 2>/dev/null; then T='timeout -k 2'; else T=; fi ;; esac",
     'limited() { if test -n "$T"; then $T "$1" sh -c "$2" </dev/null 2>/dev/null; else',
-    '  sh -c "$2" </dev/null 2>/dev/null & c=$!; ( sleep "$1"; kill -9 $c ) >/dev/null 2>&1 & w=$!',
-    "  wait $c; s=$?; kill $w 2>/dev/null; return $s; fi; }",
+    # the watcher ends by itself soon after what it watches: a long sleep would stay on the host when the visit is over
+    '  sh -c "$2" </dev/null 2>/dev/null & c=$!; ( exec 3>&- 4>&- 5>&- 6>&-; n=0; while sleep 1; kill -0 $c; do n=$((n + 1))',
+    '  if test $n -ge "$1"; then kill -9 $c; fi; done ) >/dev/null 2>&1 &',
+    "  wait $c; return $?; fi; }",
     f"redact() {{ sed -E {' '.join('-e ' + shlex.quote(expression) for expression in REDACT)}; }}",
 )
 """What a visit and the helper have in common: environment, the bound on a section, redaction."""

@@ -57,9 +57,10 @@ def _describe(
 ) -> None:
     vhosts.describe(site, own, inner if _leads_inside(own, observed) else (), observed, at)
     backends.describe(site, chains)
+    backends.settle(site, chains, observed)
     machine.describe(site, [*own, *inner], observed, at)
     content.describe(site, observed)
     applications = content.applications(site, observed)
-    content.describe_application(site, observed, applications)
-    databases.describe(site, applications, observed, at)
+    content.describe_application(site, observed, applications, proxied=any(not chain.plain for chain in chains))
+    databases.describe(site, [*own, *inner], applications, observed, at)
     use.describe(site, [*own, *inner], observed)

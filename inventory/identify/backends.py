@@ -8,7 +8,7 @@ listeners were read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +87,13 @@ class Chain:
     remote: str = ""
     missing: bool = False
     place: Place | None = None
+    container: Seen | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it ends at a web server that hands out files: a front before another, or before a container."""
+        last = self.vhosts[-1] if self.vhosts else None
+        return last is not None and last.data.get("server") != "tomcat" and not last.data.get("proxy_to")
 
 
 def classify(command: str) -> str:
@@ -120,7 +127,7 @@ def follow(target: str, names: Sequence[str], observed: Observed) -> Chain:
         chain.seen.append(listener)
         _process(chain, observed.where("process", "pid", listener.data.get("pid")), str(listener.data.get("process") or ""))
         _served(chain, at, observed)
-        behind = _vhost(at, names, observed)
+        behind = _vhost(at, names, observed) or _contained(chain, at, names, observed)
         if behind is None:
             break
         chain.vhosts.append(behind)
@@ -193,7 +200,7 @@ def _socket(chain: Chain, at: Place, observed: Observed) -> None:
 
 def _vhost(at: Place, names: Sequence[str], observed: Observed) -> Seen | None:
     """The vhost of the server on that port that would answer: by name, else the port's default, else the first."""
-    here = [vhost for vhost in observed.of("vhost") if vhost.data.get("enabled") and _listens(vhost, at)]
+    here = [v for v in observed.of("vhost") if v.data.get("enabled") and not v.data.get("container") and _listens(v, at)]
     if not here:
         return None
     wanted = {name.lower() for name in (*names, at.host)}
@@ -201,6 +208,42 @@ def _vhost(at: Place, names: Sequence[str], observed: Observed) -> Seen | None:
         if wanted & {str(name).lower() for name in vhost.data.get("names") or []}:
             return vhost
     return next((vhost for vhost in here if vhost.data.get("default")), here[0])
+
+
+def published(port: int, observed: Observed) -> tuple[Seen, int] | None:
+    """The running container that a port of the host leads into, and the port inside."""
+    for item in observed.of("container"):
+        for pair in item.data.get("ports") or []:
+            outside, inside = str(pair.get("host") or ""), str(pair.get("container") or "").partition("/")[0]
+            if outside.rpartition(":")[2] == str(port) and inside.isdigit() and item.data.get("pid"):
+                return item, int(inside)
+    return None
+
+
+def _contained(chain: Chain, at: Place, names: Sequence[str], observed: Observed) -> Seen | None:
+    """The vhost inside the container that the port leads into."""
+    led = published(at.port, observed)
+    if led is None:
+        return None
+    container, port = led
+    chain.container = container
+    chain.kind = "container"
+    chain.seen.append(container)
+    chain.steps.append(f"{container.data.get('engine')} {container.data.get('name')}")
+    inside = Place(at.scheme, host=at.host, port=port)
+    here = [
+        vhost
+        for vhost in observed.of("vhost")
+        if vhost.data.get("enabled") and _pid(vhost) == container.data.get("pid") and _listens(vhost, inside)
+    ]
+    wanted = {name.lower() for name in names}
+    named = [vhost for vhost in here if wanted & {str(name).lower() for name in vhost.data.get("names") or []}]
+    return next(iter(named or [vhost for vhost in here if vhost.data.get("default")] or here), None)
+
+
+def _pid(vhost: Seen) -> Any:
+    inside = vhost.data.get("container")
+    return inside.get("pid") if isinstance(inside, Mapping) else None
 
 
 def _listens(vhost: Seen, at: Place) -> bool:
@@ -241,6 +284,19 @@ def describe(site: Site, chains: Sequence[Chain]) -> None:
         site.learn("backend.exposed", wide, listener, why="whether visitors can pass the front by and ask the backend's port themselves")
     if main.kind in SYSTEMS:
         site.kind = "system"
+
+
+def settle(site: Site, chains: Sequence[Chain], observed: Observed) -> None:
+    """Where the site's files really lie, when that is the backend's to say: its program's folder, Tomcat's ROOT application."""
+    folder = site.value("backend.folder")
+    if site.value("site.docroot") is None and folder and observed.where("content", "docroot", folder) is not None:
+        servers = [chain.server for chain in chains if chain.server is not None]
+        site.learn("site.docroot", folder, *servers, why="the folder that its program runs in")
+    docroot = str(site.value("site.docroot") or "")
+    tomcat = any(v.data.get("server") == "tomcat" for chain in chains for v in chain.vhosts) or site.value("site.web_server") == "tomcat"
+    inner = observed.where("content", "docroot", f"{docroot}/ROOT") if docroot and tomcat else None
+    if inner is not None and inner.data.get("exists"):
+        site.learn("site.docroot", f"{docroot}/ROOT", inner, why="Tomcat's application at /")
 
 
 def _told(chain: Chain) -> tuple[bool, bool, bool]:

@@ -35,25 +35,55 @@ def applications(site: Site, observed: Observed) -> list[Seen]:
     return found
 
 
+_RUNTIMES = {
+    "node": "Node.js", "python": "Python application", "ruby": "Ruby application", "java": "Java application", "dotnet": ".NET application",
+}  # fmt: skip
+"""What an application is called that only its process tells."""
+
+
 def _plain(item: Seen) -> bool:
     return str(item.data.get("name")) in {"static", "unknown"}
 
 
-def describe_application(site: Site, observed: Observed, found: list[Seen]) -> None:
+def describe_application(site: Site, observed: Observed, found: list[Seen], *, proxied: bool) -> None:
     """The main application with its version and configuration, the others by name, and whether anything runs at all."""
     dynamic = [item for item in found if not _plain(item)]
     if len(dynamic) > 1:
         site.learn("application.others", sorted({f"{i.data['name']} in {i.data['path']}" for i in dynamic[1:]}), *dynamic[1:])
     main = next(iter(found), None)
     if main is not None:
-        site.learn("application.name", main.data.get("name"), main)
+        name = _RUNTIMES.get(str(site.value("backend.kind"))) if _plain(main) else None
+        site.learn("application.name", name or main.data.get("name"), main)
         site.learn("application.version", main.data.get("version") or None, main)
         site.learn("application.config_file", main.data.get("config_file") or None, main)
         site.learn("application.language", main.data.get("language") or None, main)
         plugins = [str(part.get("name")) for part in main.data.get("plugins") or [] if isinstance(part, dict)]
         site.learn("application.plugins", plugins or None, main)
-    proofs = [*dynamic[:1]]
-    if site.value("site.php") or dynamic or site.value("site.proxy_to"):
-        site.learn("site.static", False, *proofs, why="PHP, a proxy or an application answers")
+    _static(site, observed, dynamic, found, proxied)
+
+
+_PROGRAMS = frozenset({
+    "php", "php3", "php4", "php5", "php7", "php8", "phtml", "pht", "phar", "cgi", "fcgi", "fpl", "pl", "py", "rb", "jsp", "jspx", "do",
+    "asp", "aspx", "ashx", "asmx", "cfm", "shtml", "shtm", "lua", "tcl",
+})  # fmt: skip
+"""Endings of files that a web server runs, or looks into, instead of handing them out."""
+_CHANGES_HANDLERS = frozenset({"addhandler", "addtype", "sethandler", "forcetype", "action", "addoutputfilter", "setoutputfilter"})
+
+
+def _static(site: Site, observed: Observed, dynamic: list[Seen], found: list[Seen], proxied: bool) -> None:
+    """Whether plain files are all that visitors get.  That PHP is switched on says nothing where there is no PHP file."""
+    if dynamic or proxied:
+        site.learn("site.static", False, *dynamic[:1], why="an application or a program behind a proxy answers")
+        return
+    content = observed.where("content", "docroot", walked(site))
+    endings = content.data.get("extensions") if content is not None and content.data.get("complete", True) else None
+    if isinstance(endings, dict):
+        programs = sorted(_PROGRAMS & {str(ending).lower() for ending in endings})
+        if content is not None and programs:
+            site.learn("site.static", False, content, why=f"its docroot holds programs: {', '.join(programs)}")
+        elif content is not None and not _CHANGES_HANDLERS & set(site.value("content.htaccess_directives") or []):
+            site.learn("site.static", True, content, *found[:1], why="no file in its docroot is a program, and nothing stands behind it")
+    elif site.value("site.php"):
+        return  # PHP would run what is there, and what is there was not read
     elif site.value("site.php") is False and "applications" not in observed.unread:
         site.learn("site.static", True, *found[:1], why="no PHP, no proxy and no application in its docroot")

@@ -7,11 +7,12 @@ schema may be nobody's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from inventory.identify.facts import Observed, Seen, Site
+from inventory.identify.facts import Observed, Seen, Site, under, walked
 
 _LEARNT = (
     "bytes", "tables", "charset", "collation", "engines", "myisam_bytes", "views", "routines", "triggers", "events", "definers",
@@ -22,14 +23,16 @@ _FAMILIES = {"mysql": "mysql", "mariadb": "mysql", "mysqli": "mysql", "percona":
 _HERE = {"", "localhost", "127.0.0.1", "::1", "local"}
 
 
-def describe(site: Site, applications: Sequence[Seen], observed: Observed, at: date | None) -> None:
+def describe(site: Site, vhosts: Sequence[Seen], applications: Sequence[Seen], observed: Observed, at: date | None) -> None:
     """The database of a site's main application, with every proof that there is."""
     if site.value("site.static"):
         site.learn("database.used", False, why="the site is static")
         return
     unresolved = next((item for item in applications if item.data.get("unresolved")), None)
-    configured = next((item for item in applications if _names_database(item)), None)
+    configured = next((item for item in applications if _names_database(item)), None) or _datasource(vhosts)
     if configured is None:
+        if _by_file(site, observed):
+            return
         if unresolved is not None:
             site.learn("database.unresolved", True, unresolved, why="the configuration takes it from the environment or from code")
             _by_clients(site, observed, at)
@@ -40,10 +43,45 @@ def describe(site: Site, applications: Sequence[Seen], observed: Observed, at: d
     site.learn("database.name", name, configured, why="the application's configuration names it")
     site.learn("database.user", wanted.get("user") or None, configured)
     site.learn("database.host", host, configured)
+    if site.value("application.config_file") is None or (configured.kind == "application" and "path" not in configured.data):
+        site.learn("application.config_file", configured.data.get("config_file"), configured)
     if _family(wanted.get("server")) == "sqlite" or str(wanted.get("server") or "").lower().startswith("sqlite"):
         site.learn("database.product", "SQLite", configured)
         return
     _confirm(site, wanted, configured, observed, at)
+
+
+_JDBC = re.compile(r"jdbc:(?P<server>[a-z0-9]+):(?://(?P<host>[^/;:?]*)(?::(?P<port>\d+))?/)?(?P<name>[^?;&]{1,200})")
+
+
+def _datasource(vhosts: Sequence[Seen]) -> Seen | None:
+    """The database that a servlet container's context names: a configuration like an application's own."""
+    for vhost in vhosts:
+        for source in vhost.data.get("datasources") or []:
+            match = _JDBC.match(str(source.get("url") or ""))
+            if match is not None:
+                wanted = {
+                    "server": match["server"],
+                    "host": match["host"] or "localhost",
+                    "name": match["name"],
+                    "user": source.get("user"),
+                }
+                return Seen("application", {"database": wanted, "config_file": source.get("file")}, vhost.evidence)
+    return None
+
+
+def _by_file(site: Site, observed: Observed) -> bool:
+    """A SQLite file in the site's own folder, where no configuration names a database."""
+    files = [item for item in observed.of("database") if item.data.get("server") == "sqlite" and under(item.data.get("path"), walked(site))]
+    if not files:
+        return False
+    chosen = max(files, key=lambda item: int(item.data.get("bytes") or 0))
+    site.learn("database.used", True, chosen)
+    site.learn("database.product", "SQLite", chosen)
+    site.learn("database.name", chosen.data.get("path"), chosen, why="a SQLite file in its folder")
+    site.learn("database.bytes", chosen.data.get("bytes"), chosen)
+    site.learn("database.proofs", ["file"], chosen)
+    return True
 
 
 def _names_database(item: Seen) -> bool:

@@ -23,10 +23,24 @@ def site_name(host: str, vhost: Seen, observed: Observed) -> str:
         if _valid(text) and text not in NOT_SITES:
             return text
     docroot = vhost.data.get("host_docroot") or vhost.data.get("docroot")
+    inside = vhost.data.get("container")
+    known = observed.where("container", "pid", inside.get("pid")) if isinstance(inside, Mapping) else None
+    if known is not None:
+        return _published_name(host, vhost, known)
     content = observed.where("content", "docroot", docroot) if docroot else None
     # a distribution's own default page is not a site; a default vhost that holds more than that is
     if docroot and content is not None and (content.data.get("files") or 0) > 2:
         return f"{host}:{docroot}" if _plain(str(docroot)) and len(str(docroot)) <= 500 else f"{host}:default"
+    return ""
+
+
+def _published_name(host: str, vhost: Seen, container: Seen) -> str:
+    """`HOST:PORT` for what a container serves under no name, where that port is open to others than the host itself."""
+    ports = {str(entry.get("port")) for entry in vhost.data.get("listen") or []}
+    for pair in container.data.get("ports") or []:
+        address, _, port = str(pair.get("host") or "").rpartition(":")
+        if str(pair.get("container") or "").partition("/")[0] in ports and port and not address.startswith(("127.", "[::1]", "::1")):
+            return f"{host}:{port}"
     return ""
 
 
@@ -53,7 +67,7 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
     rooted = next((vhost for vhost in (front, *vhosts, *inner) if vhost.data.get("docroot")), None)
     if rooted is not None:
         site.learn("site.docroot", rooted.data["docroot"], rooted)
-        _place(site, rooted)
+        _place(site, rooted, observed)
     states = [bool(vhost.data["running"]) for vhost in vhosts if vhost.data.get("running") is not None]
     if states:
         site.learn("site.running", any(states), *vhosts, why="" if any(states) else "no process of its web server uses this configuration")
@@ -66,13 +80,21 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
     site.learn("site.ports", ports, *vhosts)
 
 
-def _place(site: Site, vhost: Seen) -> None:
-    """In which container its files lie: there, paths are the container's own."""
+def _place(site: Site, vhost: Seen, observed: Observed) -> None:
+    """In which container its files lie: there, paths are the container's own, but for what is mounted from the host."""
     inside = vhost.data.get("container")
-    if isinstance(inside, Mapping):
-        name = str(inside.get("name") or inside.get("id") or f"process {inside.get('pid')}")
-        site.learn("site.container", f"{inside.get('runtime')} {name}", vhost)
-        site.learn("site.host_docroot", vhost.data.get("host_docroot"), vhost)
+    if not isinstance(inside, Mapping):
+        return
+    known = observed.where("container", "pid", inside.get("pid"))
+    engine, name = (known.data.get("engine"), known.data.get("name")) if known is not None else (inside.get("runtime"), inside.get("name"))
+    name = str(name or inside.get("id") or f"process {inside.get('pid')}")
+    site.learn("site.container", f"{engine} {name}", vhost, *([known] if known is not None else []))
+    site.learn("site.host_docroot", vhost.data.get("host_docroot"), vhost)
+    docroot = str(vhost.data.get("docroot") or "")
+    for mount in known.data.get("mounts") or [] if known is not None else []:
+        target, source = str(mount.get("destination") or "").rstrip("/"), str(mount.get("source") or "")
+        if known is not None and target and source.startswith("/") and (docroot == target or docroot.startswith(target + "/")):
+            site.learn("site.docroot", source + docroot[len(target) :], vhost, known, why=f"mounted into {name} as {docroot}")
 
 
 def is_tls(vhost: Seen) -> bool:

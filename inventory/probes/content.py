@@ -238,8 +238,9 @@ settings() { # TAG FILE: its lines, the values of what sounds secret taken out
 }
 content() {
   mark docroot "$1"
-  real=`cd "$1" 2>/dev/null && pwd -P`
-  if test -z "$real"; then printf '|status\tunreadable\n'; return; fi
+  # inside a container, its own name is all that there is: the path has none on this side
+  if cd "$1" 2>/dev/null; then real=`pwd -P 2>/dev/null`; cd /; else printf '|status\tunreadable\n'; return; fi
+  test -n "$real" || real=$1
   test "$real" = "$1" || printf '|real\t%s\n' "$real"
   mounts=`R="$real/" awk '{ p = $2; gsub(/\\\\040/, " ", p); if (index(p "/", ENVIRON["R"]) == 1 && p "/" != ENVIRON["R"]) print "|mount\t" $3 "\t" p }' /proc/mounts 2>/dev/null | head -n 50`
   test -z "$mounts" || printf '%s\n' "$mounts"

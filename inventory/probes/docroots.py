@@ -29,7 +29,7 @@ on one, and leaves its type in `n_`."""
 
 LOCAL_FIND = r"""
 local_find() { # SECONDS ROOT, then what find shall do
-  s_=$1; r_=$2; shift 2; b_=`cd "$r_" 2>/dev/null && pwd -P`
+  s_=$1; r_=$2; shift 2; b_=`cd "$r_" 2>/dev/null && pwd -P 2>/dev/null`
   away_=`test -z "$NETFS" || printf '%s\n' "$NETFS" | while read -r t_ p_; do case "$p_" in "$b_"/?*) printf '%s\n' "${p_#"$b_"}" ;; esac; done`
   if test -z "$away_"; then limit "$s_" find -H "$r_" -xdev "$@" 2>/dev/null; return; fi
   # the folders above those mounts by themselves, then all that stands in them and is no mount

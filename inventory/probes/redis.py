@@ -29,6 +29,7 @@ SCRIPT = (
     + f"ALLOWED='^({'|'.join(_INFO)}|db[0-9]+):'\nCONFIG='{' '.join(_CONFIG)}'\n"
     + r"""
 unset REDISCLI_AUTH
+v=`dpkg-query -W -f '${Version}' redis-server 2>/dev/null`; if test -n "$v"; then mark package "$v"; fi
 R=`printf '\r'`
 questions() { printf 'INFO%s\n' "$1"; for c in $CONFIG; do printf 'CONFIG GET %s%s\n' "$c" "$1"; done; printf 'CLIENT LIST%s\nQUIT%s\n' "$1" "$1"; }
 answers() { # what redis-cli prints, or the protocol itself
@@ -70,11 +71,17 @@ _WHY = {"container": "it runs in a container's own network", "no": "there is no 
 def parse(section: Section) -> list[Observation]:
     """`database_server`, `database`, `database_client`, `unknown`."""
     found: list[Observation] = []
+    packaged = ""
     for block in blocks(section.text):
         if block.tag == "unknown":
             found.append(unknown(block))
+        elif block.tag == "package":
+            packaged = block.value.strip().partition("-")[0].rpartition(":")[2][:40]
         elif block.tag == "redis":
             found += _server(block)
+    for item in found:  # one that wants a password still has its package's version
+        if item.kind == "database_server" and item.data.get("product") == "Redis" and not item.data.get("version"):
+            item.data["version"] = packaged or None
     return found
 
 

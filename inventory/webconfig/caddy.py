@@ -174,7 +174,7 @@ def read(
             config.vhosts += _sites(_expand(nodes, state, None, (tree.real(name),)), state, True)
     config.finish(tree.dead)
     for name in sorted(tree.files):
-        likely = "caddy" in name.rsplit("/", 1)[1].lower() or re.search(r"(available|disabled)/[^/]+$|\.(disabled|off)$", name)
+        likely = "caddy" in name.rsplit("/", 1)[-1].lower() or re.search(r"(available|disabled)/[^/]+$|\.(disabled|off)$", name)
         if name in config.reached or not name.startswith(root + "/") or not likely:
             continue
         alone = _State(tree, WebConfig(reached=set(config.reached)), dict(state.snippets), dict(state.options))

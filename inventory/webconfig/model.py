@@ -18,8 +18,9 @@ DEEPEST = 60
 @dataclass
 class Vhost:
     """One parsed block.  `listen` are {address, port, tls, default}; `access_log` are [path, format]; `contexts` are Tomcat's
-    applications beside the root, as [path, directory].  `php_handler` says which PHP answers: `module`, `fpm ADDRESS`, `fcgid WRAPPER`,
-    `cgi PROGRAM`, `suphp`, `off`, '' when none was told; `php_values` are the settings that the configuration gives it, {name: value}."""
+    applications beside the root, as [path, directory]; `datasources` are the databases that its root's context names, as {url, user,
+    file, line}.  `php_handler` says which PHP answers: `module`, `fpm ADDRESS`, `fcgid WRAPPER`, `cgi PROGRAM`,
+    `suphp`, `off`, '' when none was told; `php_values` are the settings that the configuration gives it, {name: value}."""
 
     server: str
     names: list[str]
@@ -38,6 +39,7 @@ class Vhost:
     default: bool = False
     problems: list[str] = field(default_factory=list)
     contexts: list[list[str]] = field(default_factory=list)
+    datasources: list[dict[str, Any]] = field(default_factory=list)
     php_handler: str = ""
     php_values: dict[str, str] = field(default_factory=dict)
 

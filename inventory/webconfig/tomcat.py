@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from xml.parsers import expat
 
 from inventory.webconfig.model import DEEPEST, Vhost, WebConfig, unique
@@ -165,7 +166,8 @@ class _Reader:
             if secure and tls is None:
                 tls = self._certificate(connector, attributes)
         home = self.path(host.attributes.get("appBase", "webapps"), self.base)
-        contexts, problems = self._contexts(host, engine, name, home), []
+        sources: list[dict[str, Any]] = []
+        contexts, problems = self._contexts(host, engine, name, home, file, sources), []
         docroot = contexts.pop("", "") or home
         if "${" in docroot:
             problems.append(f"the root {docroot[:300]} holds a property that nothing read here defines")
@@ -173,7 +175,7 @@ class _Reader:
             docroot = ""
         return Vhost(
             "tomcat", unique([text for text in names if text]), listen, docroot, file, host.line, True, tls, default=default,
-            problems=problems, contexts=[[path, place] for path, place in sorted(contexts.items())],
+            problems=problems, contexts=[[path, place] for path, place in sorted(contexts.items())], datasources=sources,
         )  # fmt: skip
 
     def _certificate(self, connector: Element, attributes: dict[str, str]) -> dict[str, str]:
@@ -184,11 +186,13 @@ class _Reader:
         key = where.get("certificateKeyFile") or where.get("SSLCertificateKeyFile") or ""
         return {name: self.path(text, self.base) if text else "" for name, text in (("certificate", certificate), ("key", key))}
 
-    def _contexts(self, host: Element, engine: Element, name: str, home: str) -> dict[str, str]:
-        """{context path: directory}; those of server.xml count before the files of conf/Engine/host/."""
+    def _contexts(self, host: Element, engine: Element, name: str, home: str, file: str, sources: list[dict[str, Any]]) -> dict[str, str]:
+        """{context path: directory}; server.xml counts before the files of conf/Engine/host/.  The root's databases go to `sources`."""
         found: dict[str, str] = {}
         for context in host.each("Context"):
             path = self.value(context.attributes.get("path", "")).strip("/")
+            if not path:
+                sources += self._sources(context, file)
             if "docBase" in context.attributes:
                 found.setdefault(f"/{path}" if path else "", self.path(context.attributes["docBase"], home))
         directory = f"{self.conf}/{self.value(engine.attributes.get('name', 'Catalina'))}/{name}"
@@ -201,5 +205,20 @@ class _Reader:
             path = shown.removesuffix(".xml").partition("##")[0].replace("#", "/")
             for context in parse(text, self.tree.real(f"{directory}/{shown}"), self.config).each("Context"):
                 place = context.attributes.get("docBase", path)
+                if path == "ROOT":
+                    sources += self._sources(context, f"{directory}/{shown}")
                 found.setdefault("" if path == "ROOT" else f"/{path}", self.path(place, home))
         return found
+
+    def _sources(self, context: Element, file: str) -> list[dict[str, Any]]:
+        """The JDBC data sources of a context."""
+        return [
+            {
+                "url": self.value(item.attributes["url"]).partition("?")[0][:500],
+                "user": self.value(item.attributes.get("username", "")),
+                "file": file,
+                "line": item.line,
+            }
+            for item in context.each("Resource")
+            if item.attributes.get("url", "").startswith("jdbc:")
+        ]

@@ -340,5 +340,5 @@ def test_a_generated_site_is_static_to_identification(tmp_path):
     site.learn("site.docroot", "/srv/www/x")
     site.learn("site.php", False)
     observed = Observed.of_all([Seen("application", data, (1, "applications", 1))])
-    content.describe_application(site, observed, content.applications(site, observed))
+    content.describe_application(site, observed, content.applications(site, observed), proxied=False)
     assert site.value("site.static") is True

@@ -65,9 +65,20 @@ tomcats() { bases | awk '!s[$0]++' | while IFS=$TAB read -r R b; do
   if test "$R" = -; then R=; elif test "$R" = unreadable; then continue; fi
   last=none; resolve "$b/conf/server.xml" || continue
   { echo webapps; awk '{ s = $0; while (match(s, /(appBase|docBase)="[^"$]+"/)) { t = substr(s, RSTART, RLENGTH); s = substr(s, RSTART + RLENGTH)
-      sub(/^[^"]*"/, "", t); sub(/"$/, "", t); print t } }' < "$R$real" 2>/dev/null; } | awk -v R="$R" -v b="$b" '{ print "D\t" R "\t" (/^\// ? $0 : b "/" $0) }'
+      sub(/^[^"]*"/, "", t); sub(/"$/, "", t); print t } }' "$R$real" "$R$b"/conf/*/*/*.xml 2>/dev/null; } |
+    awk -v R="$R" -v b="$b" '{ p = /^\// ? $0 : b "/" $0; print "D\t" R "\t" p; print "D\t" R "\t" p "/ROOT" }'
 done; }
-{ named docroots; tomcats; } | placed
+programs() {
+  # where application servers run; a folder of the system's own is nobody's application
+  running 'gunicorn uwsgi uwsgi-core node nodejs MainThread python3 python ruby puma unicorn dotnet java uvicorn hypercorn daphne waitress-serve bun deno'
+  for m in $all; do
+    d=`readlink "/proc/$m/cwd" 2>/dev/null`
+    case $d in /srv/?*|/var/www/?*|/opt/?*|/home/*/?*|/data/?*|/www/?*|/usr/local/?*|/app|/app/*|/usr/src/app*|/var/lib/*/webapps*) ;; *) continue ;; esac
+    rooted "$m"; if test -n "$R"; then continue; fi
+    printf 'D\t\t%s\n' "$d"
+  done
+}
+{ named docroots; tomcats; programs; } | placed
 ) }
 """
 )
