@@ -63,7 +63,8 @@ def script(probes: Sequence[Probe], nonce: str) -> str:
     Where it runs as a user and the helper of just this version may be called through sudo, a section is read through it.
     """
     lines = [
-        f"M=@@{nonce} H={HELPER}",
+        f"M=@@{nonce}",
+        f"H={HELPER}",
         *_SHELL,
         "how() { if test $PRIV = root || test ! -r $H; then echo $PRIV",
         '  elif ! grep -q "^# section $1 $2\\$" $H; then echo stale',

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inventory.probes import codesearch, content, docroots, sqlite
+from inventory.probes import codesearch, content, sqlite
 from inventory.probes.base import Observation, Probe, Section
 
 SHELLS = [[path] for path in map(shutil.which, ("dash", "bash", "ksh", "mksh")) if path]
@@ -305,24 +305,3 @@ def test_sqlite_files_are_not_opened(tmp_path: Path, shell: list[str]) -> None:
     assert (data["crashed.sqlite3"]["wal"], data["crashed.sqlite3"]["in_docroot"]) == (True, False)
     assert data["crashed.sqlite3"]["beside"]["-wal"] > 0
     assert data["blog.db"]["written_by"] == sqlite3.sqlite_version
-
-
-def test_docroots_of_each_server(tmp_path: Path) -> None:
-    conf = tmp_path / "conf"
-    conf.mkdir()
-    names = ["plain", "quo ted", "defined", "light", "caddy", "esc;aped"]
-    for each in names:
-        (tmp_path / each).mkdir()
-    (conf / "nginx.conf").write_text(
-        f'server {{ root {tmp_path}/plain; }}\nserver {{\n  root "{tmp_path}/esc;aped";\n}}\n# root {tmp_path}/gone;\n'
-    )
-    (conf / "apache.conf").write_text(f'Define BASE {tmp_path}\nDocumentRoot "${{BASE}}/defined/"\n DocumentRoot "{tmp_path}/quo ted"\n')
-    (conf / "lighttpd.conf").write_text(f'server.document-root = "{tmp_path}/light"\n')
-    (conf / "Caddyfile").write_text(f"x.test {{\n\troot * {tmp_path}/caddy\n}}\n")
-    script = docroots.DOCROOTS.replace("set -- /etc/nginx ", f"set -- {conf} ").replace("for b in /var/www ", "for b in /nonexistent ")
-    for shell in SHELLS:
-        done = subprocess.run(
-            [*shell, "-c", script + "docroots"], capture_output=True, text=True, env={"PATH": PATH, "LC_ALL": "C"}, check=True
-        )
-        found = [line for line in done.stdout.split("\n") if line.startswith(str(tmp_path))]
-        assert sorted(found) == sorted(f"{tmp_path}/{each}" for each in names), shell

@@ -50,7 +50,7 @@ def test_runs_here(shell: str, probe: Probe) -> None:
     assert "syntax" not in result.stderr
     assert all(line[:1] in {"@", "|", ""} for line in result.stdout.split("\n"))
     found = probe.parse(Section(probe.name, result.stdout))
-    assert found or probe.name in {"cron", "php", "containers", "packagetrees", "usagehistory"}
+    assert found or probe.name in {"cron", "php", "containers", "packagetrees", "usagehistory", "redis", "datastores", "appservers"}
     if probe.name == "system":
         assert {"os", "machine"} <= {item.kind for item in found}
 
