@@ -77,6 +77,9 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
         site.learn(fact, sorted({str(text) for v in (*vhosts, *inner) for text in v.data.get(field) or []}), *vhosts, *inner)
     site.learn("site.php", any(bool(v.data.get("php")) for v in (*vhosts, *inner)), *vhosts, *inner)
     ports = sorted({int(e["port"]) for v in vhosts for e in v.data.get("listen") or [] if str(e.get("port", "")).isdigit()})
+    outer = site.name.rpartition(":")[2]
+    if outer.isdigit() and len(outer) < 6:  # a container's: visitors know the port that it is published on
+        ports = [int(outer)]
     site.learn("site.ports", ports, *vhosts)
 
 
