@@ -88,8 +88,8 @@ def of_history(entries: Iterable[Mapping[str, Any]], source: str) -> Load | None
     figures: dict[str, dict[str, float]] = {}
     for name in FIGURES:
         told = [value for day in days if (value := day.get(name)) is not None]
-        means = [float(value["mean"] if isinstance(value, Mapping) else value) for value in told]
-        peaks = [float(value["p95"]) for value in told if isinstance(value, Mapping) and "p95" in value]
+        means = [float(mean) for value in told if (mean := value.get("mean") if isinstance(value, Mapping) else value) is not None]
+        peaks = [float(value["p95"]) for value in told if isinstance(value, Mapping) and value.get("p95") is not None]
         if means:
             figures[name] = {"mean": round(sum(means) / len(means), 2)} | ({"p95": max(peaks)} if peaks else {})
     span = sum(float(day.get("span_s") or 0) for day in days)

@@ -56,7 +56,8 @@ def facts(view: View, checked: datetime) -> dict[str, Fact]:
 def _answers(answers: Sequence[Answer], learn: Any) -> None:
     http = next((answer for answer in answers if answer.url.startswith("http:")), None)
     https = next((answer for answer in answers if answer.url.startswith("https:")), None)
-    best = next((answer for answer in (https, http) if answer is not None and answer.fine), http or https)
+    good = https if https is not None and not https.certificate_problem else None  # a front with a foreign certificate shows a foreign page
+    best = next((answer for answer in (good, http, https) if answer is not None and answer.fine), http or https)
     if best is None:
         return
     fine = [answer for answer in answers if answer.fine]

@@ -32,6 +32,7 @@ The order of work:
   planner host NAME            everything known of one host
   planner view                 the sites as a visitor sees them: DNS, answers, certificates
   planner dependencies         which hosts need which others
+  planner sample, usage        how busy hosts are, by repeated short visits
   planner coverage             what could not be read, and the line for sudoers that would fill each gap
   planner access               the least privilege that works: helper, sudoers, account recipe
   planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
@@ -54,7 +55,7 @@ MODULES = {
     "start": ("init",), "register": ("register",), "hosts": ("hosts",), "doctor": ("doctor",), "look": ("discover", "sites", "show"),
     "host": ("host",),
     "differences": ("differences", "candidates"), "owners": ("owners", "owner"),
-    "view": ("view",), "dependencies": ("dependencies",), "decide": ("assess", "explain", "plan"),
+    "view": ("view",), "dependencies": ("dependencies",), "load": ("sample", "usage"), "decide": ("assess", "explain", "plan"),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "run", "status", "rollback", "drift"),
     "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),

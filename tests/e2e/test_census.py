@@ -363,3 +363,22 @@ def test_without_sudo_it_is_said_what_is_missing(census):
     assert "/var/spool/cron/crontabs" in unknown
     assert "listener_processes" in unknown
     assert all(unknown.values()), "each with its reason"
+
+
+def test_a_host_and_its_neighbours_are_shown(census):
+    """One host on a sheet, who needs whom, the visitors' view, and two samples of load: by the commands that an admin types."""
+    sheet = json.loads(census.planner("host", "arch", "--json").stdout)
+    assert {"os", "listener", "package", "account", "certificate", "database"} <= {part["kind"] for part in sheet["parts"]}
+    assert ("database", "left_over") in {(item["kind"], item["name"]) for item in sheet["unclaimed"]}
+    for _ in range(2):
+        assert all(row["taken"] for row in json.loads(census.planner("sample", "lib", "pods", "--json").stdout))
+        time.sleep(1.5)
+    loads = {(row["host"], row["source"]): row for row in json.loads(census.planner("usage", "--json").stdout)}
+    assert loads["lib", "samples"]["count"] == 1
+    assert loads["lib", "samples"]["figures"]["memory_percent"]["max"] > 0
+    views = {row["name"]: row for row in json.loads(census.planner("view", "--json").stdout)}
+    assert (views["www.cs.campus.test"]["here"], views["www.cs.campus.test"]["answers"]) == (True, True)
+    assert views["www.archives.campus.test"]["title"] == "大学档案馆"
+    shown = json.loads(census.planner("show", "www.cs.campus.test", "--json").stdout)["facts"]
+    assert shown["http.answers"]["value"] is True
+    assert json.loads(census.planner("dependencies", "--json").stdout)["edges"] == []
