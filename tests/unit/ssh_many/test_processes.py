@@ -135,7 +135,9 @@ def test_an_early_end_ends_the_processes(peers: Any) -> None:
 def test_processes_end_with_their_caller(peers: Any, keys: Path, how: signal.Signals) -> None:
     """Ctrl-C reaches only the caller; after a kill -9 of it nobody is there to end them."""
     code = (
-        "import sys; from inventory import discovery, ssh; login = ssh.Login('anybody', (sys.argv[1],), False);"
+        # whoever starts tests in the background has SIGINT ignored, and so has what they start
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from inventory import discovery, ssh; login = ssh.Login('anybody', (sys.argv[1],), False);"
         "keys = {'ssh-ed25519': bytes.fromhex(sys.argv[2])};"
         "hosts = [(f'h{n}', ssh.Peer(f'127.203.0.{1 + n}', (login,), keys, int(sys.argv[3]))) for n in range(100)];"
         "print('begun', flush=True); list(discovery.visit_all(hosts, processes=2))"
