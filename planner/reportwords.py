@@ -108,6 +108,7 @@ SENTENCES = (
     N_("it is declared, but was found on no host"), N_("no verdict: {strength}"),
     N_("its verdict is {placement}; this planner carries out site-cluster and virtual-host"),
     N_("no unit has declared it; have it declared first"), N_("the verdict is undecided; see planner explain"),
+    N_("it is served over HTTPS, and this planner does not yet bring certificates to a destination"),
     N_("its docroot is unknown"), N_("no virtual-host server has room for it"),
     N_("no site cluster takes the profile {profile} and has room for it"),
     N_("none of its names points at {address} in the zones that we serve"),
@@ -122,6 +123,10 @@ SENTENCES = (
     N_("names that DNS does not allow; they cannot be moved"), N_("no PHP, no proxy and no application in its docroot"),
     N_("PHP, a proxy or an application answers"), N_("the site is static"), N_("the application's configuration names it"),
     N_("the configuration names it, the server does not list it"), N_("the log is shared with other sites"),
+    N_("no process of its web server uses this configuration"), N_("the folder that it runs in"),
+    N_("the proxy leads to another machine"), N_("nothing listens there: this part of the site cannot answer"),
+    N_("its database is on another machine"), N_("they name the same database"),
+    N_("names of the site that its certificate does not hold"), N_("asked on {day}"), N_("its host is {address}; asked on {day}"),
     # planner.comparison, planner.contents, planner.verification: what was compared, and what was not
     N_("{n} of {all} pages differ"), N_("no page with content was compared"), N_("not compared: {url}"),
     N_("only {n} of {all} pages could be compared"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
