@@ -55,7 +55,8 @@ DIFFERENCES = {
 
 GROUPS = {
     "site": N_("Web server"), "content": N_("Content"), "application": N_("Application"), "database": N_("Database"),
-    "use": N_("Use"), "host": N_("Host"), "declared": N_("Declared by the unit"),
+    "use": N_("Use"), "host": N_("Host"), "declared": N_("Declared by the unit"), "backend": N_("Behind the proxy"),
+    "owner": N_("Whose it is"), "http": N_("As visitors see it"), "tls": N_("Certificate"),
 }  # fmt: skip
 
 FACTS = {
@@ -64,6 +65,14 @@ FACTS = {
     "site.certificate": N_("Certificate"), "site.proxy_to": N_("Proxied to"), "site.fastcgi_to": N_("FastCGI sockets"),
     "site.php": N_("Runs PHP"), "site.ports": N_("Ports"), "site.php_version": N_("PHP version"), "site.web_user": N_("Runs as user"),
     "site.pool": N_("PHP-FPM pool"), "site.static": N_("Static only"), "site.declared": N_("Declared"),
+    "site.running": N_("Server is running"), "site.container": N_("Container"), "site.php_handler": N_("PHP handler"),
+    "site.php_settings": N_("PHP settings"), "site.php_modules": N_("PHP modules"),
+    "backend.kind": N_("Behind the proxy"), "backend.folder": N_("Folder behind the proxy"),
+    "backend.exposed": N_("Backend answers to everybody"), "backend.missing": N_("Nothing listens behind the proxy"),
+    "tls.expires": N_("Certificate expires"), "tls.issuer": N_("Certificate's issuer"),
+    "tls.names_missing": N_("Names missing in the certificate"),
+    "http.answers": N_("Answers over HTTP"), "http.dns_here": N_("DNS leads here"),
+    "http.certificate_expires": N_("Certificate expires"), "http.certificate_issuer": N_("Certificate's issuer"),
     "content.exists": N_("Document root exists"), "content.bytes": N_("Size"), "content.files": N_("Files"),
     "content.directories": N_("Directories"), "content.symlinks": N_("Symbolic links"), "content.newest": N_("Last changed file"),
     "content.age_days": N_("Days since the last change"), "content.hard_links": N_("Hard links"),
@@ -80,8 +89,14 @@ FACTS = {
     "database.triggers": N_("Triggers"), "database.events": N_("Scheduled events"), "database.definers": N_("Definers"),
     "database.latin1_columns": N_("latin1 columns"), "database.product": N_("Database product"),
     "database.version": N_("Database version"), "database.proofs": N_("Proofs"), "database.missing": N_("Database not found"),
+    "database.remote": N_("Database elsewhere"), "database.shared_with": N_("Shares its database with"),
+    "database.disagreements": N_("Disagreements"),
     "use.requests": N_("Requests in the logs"), "use.days": N_("Days in the logs"), "use.log_shared": N_("Log shared with other sites"),
     "use.requests_per_day": N_("Requests a day"), "use.last": N_("Last request"), "use.top_urls": N_("Most asked for"),
+    "use.last_human": N_("Last human visit"), "use.posts": N_("Form submissions"), "use.months": N_("Requests by month"),
+    "owner.unit": N_("Responsible unit"), "owner.confidence": N_("Confidence in the unit"), "owner.confirmed": N_("Confirmed by an admin"),
+    "owner.sure": N_("The unit is sure"), "owner.ranking": N_("Units in question"), "owner.reasons": N_("Reasons for a unit"),
+    "owner.clues": N_("Clues to a unit"),
     "host.os": N_("Operating system"), "host.os_version": N_("System version"), "host.cpus": N_("CPUs"),
     "host.memory_bytes": N_("Memory"), "host.virtualization": N_("Virtualization"),
     "declared.name": N_("Name"), "declared.type": N_("Type"), "declared.audience": N_("Audience"), "declared.server": N_("Server"),
@@ -93,15 +108,25 @@ SENTENCES = (
     N_("it is declared, but was found on no host"), N_("no verdict: {strength}"),
     N_("its verdict is {placement}; this planner carries out site-cluster and virtual-host"),
     N_("no unit has declared it; have it declared first"), N_("the verdict is undecided; see planner explain"),
+    N_("it is served over HTTPS, and this planner does not yet bring certificates to a destination"),
     N_("its docroot is unknown"), N_("no virtual-host server has room for it"),
     N_("no site cluster takes the profile {profile} and has room for it"),
     N_("none of its names points at {address} in the zones that we serve"),
-    # inventory.reconcile and inventory.identify: who owns it, why a fact holds
+    # inventory.reconcile, inventory.ownership and inventory.identify: who owns it, why a fact holds
     N_("declared in {place}"), N_("no sheet names it"), N_("its host {host} is declared as this unit's"),
     N_("its host's address {address} lies in this unit's range"), N_("no declaration, no range: unknown"),
+    N_("its name {name} lies in this unit's domain"), N_("its name {name} has this unit's code in it"),
+    N_("most of its files belong to the account {user}"), N_("its files lie in {path}"), N_("its ServerAdmin is {mail}"),
+    N_("its certificate is made out to {name}"), N_("its database is called {name}"),
+    N_("a key of the account of its files is marked {text}"), N_("confirmed by {who} on {day}: {text}"),
+    N_("confirmed by {who} on {day}"), N_("nothing speaks clearly for one unit: {ranking}"),
     N_("names that DNS does not allow; they cannot be moved"), N_("no PHP, no proxy and no application in its docroot"),
     N_("PHP, a proxy or an application answers"), N_("the site is static"), N_("the application's configuration names it"),
     N_("the configuration names it, the server does not list it"), N_("the log is shared with other sites"),
+    N_("no process of its web server uses this configuration"), N_("the folder that it runs in"),
+    N_("the proxy leads to another machine"), N_("nothing listens there: this part of the site cannot answer"),
+    N_("its database is on another machine"), N_("they name the same database"),
+    N_("names of the site that its certificate does not hold"), N_("asked on {day}"), N_("its host is {address}; asked on {day}"),
     # planner.comparison, planner.contents, planner.verification: what was compared, and what was not
     N_("{n} of {all} pages differ"), N_("no page with content was compared"), N_("not compared: {url}"),
     N_("only {n} of {all} pages could be compared"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
@@ -114,7 +139,7 @@ SENTENCES = (
 )  # fmt: skip
 
 
-_TIMES = {"content.newest", "use.last"}
+_TIMES = {"content.newest", "use.last", "use.last_human"}
 
 
 @cache
@@ -177,13 +202,23 @@ class Words:
             if name == "site.vhosts":
                 return ", ".join(":".join(map(str, item)) if isinstance(item, list) else str(item) for item in value[:8])
             more = self(N_("and {n} more")).format(n=len(value) - 8) if len(value) > 8 else ""
-            shown = [str(item.get("path", item)) if isinstance(item, dict) else str(item) for item in value[:8]]
+            shown = [self._item(item) for item in value[:8]]
             return ", ".join(shown) + (f" … {more}" if more else "")
         if name == "application.name":
             return self.word(str(value))
+        if name == "site.php_settings" and isinstance(value, dict):  # each is [value, file that had the last word]
+            return ", ".join(
+                f"{key} = {item[0] if isinstance(item, (list, tuple)) and item else item}" for key, item in sorted(value.items())
+            )
         if name in _TIMES:
             return self._time(str(value))
         return show(name, value)
+
+    def _item(self, item: Any) -> str:
+        """One of a list: a path, a reason's sentence, what was seen, or as it stands."""
+        if not isinstance(item, dict):
+            return str(item)
+        return self.sentence(str(item["why"])) if "why" in item else str(item.get("path", item.get("text", item)))
 
     def duration(self, seconds: float | None) -> str:
         """`12 s`, `4 min 05 s`, `2 h 10 min`, `3 d 4 h`; unknown is a dash."""

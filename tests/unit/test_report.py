@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 from babel.messages import extract
 
-from inventory import catalogue, model, ssh, storing
+from inventory import catalogue, model, ownership, ssh, storing
 from inventory.errors import InputError
 from inventory.probes.base import Observation
 from planner import assessment, comparison, contents, i18n, policy, report, reportpage, reportruns, shipped
@@ -321,6 +321,18 @@ def test_sentences_carry_their_values():
     assert chinese.difference("header x-frame-options") == "响应头 x-frame-options"
     assert chinese.duration(245) == "4 分 05 秒"
     assert chinese.value("use.last", "23/Nov/2026:23:32:12 +0000") == "2026-11-23 23:32"
+    assert chinese.value("use.last_human", "23/Nov/2026:23:32:12 +0000") == "2026-11-23 23:32"
+    assert chinese.sentence("confirmed by Wang Fang on 2026-03-01: letter") == "Wang Fang 于 2026-03-01 确认：letter"
+    assert chinese.sentence("confirmed by Wang Fang on 2026-03-01") == "Wang Fang 于 2026-03-01 确认"
+    assert chinese.value("owner.reasons", [{"kind": "docroot", "why": "its files lie in /home/phys"}]) == "文件位于 /home/phys"
+    assert chinese.value("owner.clues", [{"kind": "docroot", "text": "/home/phys", "evidence": []}]) == "/home/phys"
+    assert chinese.value("site.php_settings", {"memory_limit": ["256M", "/etc/php.ini"]}) == "memory_limit = 256M"
+
+
+@pytest.mark.parametrize("reason", ownership.rules().reasons.values(), ids=lambda reason: reason.why)
+def test_reasons_for_owners_are_translated(reason):
+    said = reason.why.replace("{text}", "x.y")
+    assert Words(i18n.translator("zh_CN"), UTC).sentence(said) not in {said, ""}
 
 
 def test_no_such_language():
