@@ -17,6 +17,12 @@ from inventory.ssh.model import Peer
 from inventory.ssh.packets import Ended
 
 _OURS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5), (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)  # fmt: skip
+"""A connection over which nothing comes through any more is given up after half a minute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,9 @@ class Flight:
                 self.sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
                 self.fd = self.sock.fileno()
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # a network that is gone says nothing: the kernel finds out, also while a host is silent for long
+                for level, option, value in _ALIVE:
+                    self.sock.setsockopt(level, option, value)
                 code = self.sock.connect_ex(place)
             except OSError as error:
                 code = error.errno or 0

@@ -207,7 +207,7 @@ class _Reader:
             for context in parse(text, self.tree.real(f"{directory}/{shown}"), self.config).each("Context"):
                 place = context.attributes.get("docBase", path)
                 if path == "ROOT":
-                    sources += self._sources(context, f"{directory}/{shown}")
+                    sources += self._sources(context, self.tree.real(f"{directory}/{shown}"))
                 found.setdefault("" if path == "ROOT" else f"/{path}", self.path(place, home))
         return found
 

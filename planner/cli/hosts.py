@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, model, reconcile, ssh
+from inventory import catalogue, model, reconcile, ssh, twins
 from inventory.errors import HostError, InputError, NotFound
 from planner import logins, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
@@ -81,6 +81,9 @@ def hosts_list(as_json: Annotated[bool, Json] = False) -> None:
             }
             for host in session.scalars(select(model.Host).order_by(model.Host.name))
         ]  # fmt: skip
+        pairs = twins.find(_marks(session))
+    for row in rows:
+        row["twins"] = [vars(pair) for pair in pairs if row["host"] in (pair.first, pair.second)]
     if not as_json:
         for row in rows:
             row["way"] = _way_shown(row["way"], row["legacy"])
@@ -90,6 +93,26 @@ def hosts_list(as_json: Annotated[bool, Json] = False) -> None:
         as_json=as_json,
         empty="no hosts yet: planner register import, planner hosts add",
     )
+    for line in twins.lines(pairs) if not as_json else ():
+        note(visible(line))
+
+
+def _marks(session: Session) -> list[twins.Marks]:
+    """What tells each host from the others: addresses, keys, machine id."""
+    keys: dict[str, set[str]] = {}
+    for address, fingerprint in session.execute(select(model.HostKey.address, model.HostKey.fingerprint)):
+        keys.setdefault(address, set()).add(fingerprint)
+    own: dict[int, set[str]] = {}
+    ids: dict[int, str] = {}
+    for item in catalogue.everywhere(session, "address", "machine"):
+        if item.kind == "machine":
+            ids[item.host_id] = str(item.data.get("machine_id") or "")
+        elif not str(item.data.get("address")).startswith(("127.", "::1", "fe80:")):
+            own.setdefault(item.host_id, set()).add(str(item.data.get("address")))
+    return [
+        twins.Marks(host.name, host.address, frozenset(own.get(host.id, ())), frozenset(keys.get(host.address, ())), ids.get(host.id, ""))
+        for host in session.scalars(select(model.Host))
+    ]
 
 
 def hosts_way(

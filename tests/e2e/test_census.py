@@ -71,6 +71,9 @@ def picture(campus, host):
     # a database server makes and removes its temporary tables in /tmp
     for line in [line for line in shown["tree"] if line.startswith("/tmp\t")]:
         del shown["tree"][line]
+    # Tomcat writes out the log of what the seed asked when it likes
+    for line in [line for line in shown["tree"] if line.startswith("/var/log/tomcat")]:
+        del shown["tree"][line]
     # a login's own manager goes ten seconds after the last one left, whoever came before us
     for part, words in (("processes", ("/lib/systemd/systemd --user", "(sd-pam)")), ("sockets", ("/run/user/",))):
         for line in [line for line in shown[part] if any(word in line for word in words)]:
