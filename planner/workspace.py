@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, discovery, model, register, scope, ssh, yamlfile
+from inventory import catalogue, model, register, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
 from inventory.scope import Campus
 from planner import logins
@@ -153,6 +153,8 @@ class Workspace:
 
     def ways(self, session: Session) -> logins.Ways:
         """How each host of the catalogue is reached and logged in to."""
+        from inventory import discovery  # with all probes: not for commands that only list
+
         rows = session.execute(select(model.Host.address, model.Host.name, model.Host.unit_code, model.Host.way))
         hosts = {address: logins.Known(name, unit or "", way.get("login", "")) for address, name, unit, way in rows}
         return logins.Ways(self.configuration.ssh, self.root, self.secrets, discovery.trusted(session), hosts)

@@ -7,7 +7,7 @@ import typer
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
-from inventory import catalogue, discovery, model, ssh
+from inventory import catalogue, discovery, model, packing, ssh, storing
 from inventory.errors import InputError, NotFound
 from inventory.probes.base import Observation, Section
 from planner import workspace
@@ -45,10 +45,9 @@ def call(url, tmp_path, monkeypatch):
         with run.book.session() as session:
             host = catalogue.host_by_name(session, name)
             host.way = way
-            catalogue.store_snapshot(
-                session, host, outcome="ok", detail="", at=catalogue.now(), transcript=b"x", sections=(Section("system", "x"),),
-                observations=[("system", Observation("os", {"id": "debian"}, 1))],
-            )  # fmt: skip
+            sections, seen = (Section("system", "x"),), [("system", Observation("os", {"id": "debian"}, 1))]
+            packed = packing.pack(b"x", seen, sections, "root")
+            storing.write(session, [storing.Visit(name, "ok", "", catalogue.now(), 1.0, "root", sections, packed)])
             session.add(
                 model.Workload(name=f"www{number}", host_id=host.id, status="undeclared", names=[], facts={}, identified_at=catalogue.now())
             )
@@ -60,7 +59,7 @@ def call(url, tmp_path, monkeypatch):
 
 def counts(book):
     with book.session() as session:
-        tables = (model.Host, model.Snapshot, model.Observation, model.HostKey)
+        tables = (model.Host, model.Snapshot, model.Observations, model.HostKey)
         return [session.scalar(select(func.count()).select_from(table)) for table in tables]
 
 

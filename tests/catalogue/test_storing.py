@@ -259,14 +259,14 @@ def space(url, tmp_path, monkeypatch):
     clock = [AT]
     monkeypatch.setattr(catalogue, "now", lambda: clock[0])
 
-    def visit_all(pairs, **_):
+    def visit_and(finish, pairs, **_):
         for number, (name, peer) in enumerate(pairs):
             if number == call.stop:
                 raise KeyboardInterrupt
             call.visited.append(name)
-            yield discovery.Result(name, peer.address, call.ends[name], "", 1.0) if name in call.ends else result(name)
+            yield finish(discovery.Result(name, peer.address, call.ends[name], "", 1.0) if name in call.ends else result(name))
 
-    monkeypatch.setattr(discovery, "visit_all", visit_all)
+    monkeypatch.setattr(discovery, "visit_and", visit_and)
 
     def call(*words, code=0, stop=None):
         call.visited, call.stop = [], stop
