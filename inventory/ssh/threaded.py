@@ -58,7 +58,9 @@ class _Exchange:
                 with contextlib.suppress(OSError):
                     channel.shutdown_write()
                 closed = True
-            ended = channel.closed or channel.eof_received  # asked first: what came before the end must still be read
+            # asked first: what came before the end must still be read
+            alive = self.transport.is_active()
+            ended = channel.closed or channel.eof_received
             if channel.recv_stderr_ready():
                 heard = channel.recv_stderr(65536)
                 self.said += heard[: SAID - len(self.said)] if len(self.said) < SAID else b""
@@ -73,7 +75,7 @@ class _Exchange:
                 if channel.exit_status < 0 and not channel.eof_received:
                     raise Stop("partial", "the connection was lost during the visit", bytes(self.output))
                 return
-            elif not self.transport.is_active():
+            elif not alive:
                 raise Stop("partial", "the connection was lost during the visit", bytes(self.output))
             elif closed:
                 with contextlib.suppress(TimeoutError):

@@ -38,7 +38,7 @@ def test_all_share_one_connection(start_sshd):
         seen = list(pool.map(lambda _: visit(peer), range(24)))
     assert {one.outcome for one in seen} == {"ok"}, seen
     assert gate.log.count("Accepted publickey") == 1
-    assert inner.log.count("Accepted publickey") == 24
+    assert inner.log.count("Accepted publickey") >= 24  # one that was lost before its first byte is made anew
 
 
 def test_handshakes_in_flight_are_limited(start_sshd, monkeypatch):
