@@ -27,7 +27,7 @@ def visit(
     seen = visit_by(peer, command, stdin, deadlines=deadlines, max_bytes=max_bytes)
     # through a shared bastion, a connection sometimes ends before the first byte of the answer, for a reason not found yet
     for _ in range(_AGAIN if peer.jumps and not peer.legacy else 0):
-        if seen.output or not seen.login or seen.outcome not in {"partial", "protocol"}:
+        if seen.output or seen.outcome not in {"partial", "protocol"}:
             break
         seen = visit_by(peer, command, stdin, deadlines=deadlines, max_bytes=max_bytes)
     return seen
