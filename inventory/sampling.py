@@ -14,12 +14,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, model, usage
-
-FIGURES = ("cpu_percent", "iowait_percent", "memory_percent", "disk_tps", "disk_kbps", "net_in_kbps", "net_out_kbps")
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,6 @@ def store(session: Session, host_id: int, at: datetime, data: Mapping[str, Any])
     session.merge(model.Sample(host_id=host_id, at=at, data=dict(data)))
 
 
-def prune(session: Session, before: datetime) -> int:
-    """Forget samples older than that; how many there were."""
-    old = session.scalars(select(model.Sample.at).where(model.Sample.at < before)).all()
-    session.execute(delete(model.Sample).where(model.Sample.at < before))
-    return len(old)
-
-
 def loads(session: Session, host_id: int, within: timedelta | None = None, now: datetime | None = None) -> list[Load]:
     """What is known of a host's load, the best source first: own samples, then sysstat's days, then the time since boot."""
     query = select(model.Sample.data).where(model.Sample.host_id == host_id).order_by(model.Sample.at)
@@ -65,7 +56,7 @@ def of_samples(samples: Sequence[Mapping[str, Any]]) -> Load | None:
     rates = [rate for before, after in pairwise(samples) if (rate := usage.rates(before, after)) is not None]
     if not rates:
         return None
-    columns = {name: [value for rate in rates if (value := getattr(rate, name)) is not None] for name in FIGURES}
+    columns = {name: [value for rate in rates if (value := getattr(rate, name)) is not None] for name in usage.FIGURES}
     figures = {name: _figures(values) for name, values in columns.items() if values}
     first, last = (float(samples[i].get("time") or 0) for i in (0, -1))
     return Load("samples", len(rates), max(last - first, 0.0), sum(rate.seconds for rate in rates), figures)
@@ -86,7 +77,7 @@ def of_history(entries: Iterable[Mapping[str, Any]], source: str) -> Load | None
     if not days:
         return None
     figures: dict[str, dict[str, float]] = {}
-    for name in FIGURES:
+    for name in usage.FIGURES:
         told = [value for day in days if (value := day.get(name)) is not None]
         means = [float(mean) for value in told if (mean := value.get("mean") if isinstance(value, Mapping) else value) is not None]
         peaks = [float(value["p95"]) for value in told if isinstance(value, Mapping) and value.get("p95") is not None]

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 Sample = Mapping[str, Any]
+FIGURES = ("cpu_percent", "iowait_percent", "memory_percent", "disk_tps", "disk_kbps", "net_in_kbps", "net_out_kbps")
+"""What is said of a host's load, whatever the source; fields of `Rates`."""
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,6 @@ fi
 """
 )
 
-_FIGURES = ("cpu_percent", "iowait_percent", "memory_percent", "disk_tps", "disk_kbps", "net_in_kbps", "net_out_kbps")
-
 
 def parse(section: Section) -> list[Observation]:
     """`usage_history` {source, day, samples, span_s, and {mean, p95} or None of each figure}: one for each day of sysstat, days in UTC."""
@@ -75,7 +73,7 @@ def parse(section: Section) -> list[Observation]:
             max(0.0, 100 - idle - wait) for row in rows if (idle := real(row[2])) is not None and (wait := real(row[3])) is not None
         ]
         data: dict[str, Any] = {"source": "sysstat", "day": day, "samples": len(rows), "span_s": sum(columns["span"])}
-        found.append(Observation("usage_history", data | {name: usage.summary(columns[name]) for name in _FIGURES}, place))
+        found.append(Observation("usage_history", data | {name: usage.summary(columns[name]) for name in usage.FIGURES}, place))
     return found
 
 
