@@ -125,7 +125,8 @@ def pack(
     privilege: str = "",
 ) -> Packed:
     """A visit's transcript and observations.  Never raises on what a host may have said."""
-    told = blake2b(_encode([privilege, [[s.name, s.status, s.truncated] for s in sections]]).encode("utf-8", "replace"), digest_size=16)
+    how = [[s.name, s.status, s.truncated, s.privilege] for s in sections]  # a helper that went stale changes what fills the gaps
+    told = blake2b(_encode([privilege, how]).encode("utf-8", "replace"), digest_size=16)
     by_place: dict[tuple[str, str], list[Observation]] = {}
     for section, item in observations:
         place = (section, item.kind)

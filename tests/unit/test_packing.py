@@ -93,7 +93,12 @@ def test_sections_and_privilege_make_a_reading_new():
     whole = [Section("system", "text", 0, 1.0), Section("network", "", 0, 1.0)]
     digest = packing.pack(b"", BASE, whole, "root").digest
     assert packing.pack(b"", BASE, [replace(s, seconds=9.0, text="other") for s in whole], "root").digest == digest
-    for sections, privilege in ((whole[:1], "root"), (whole, "user"), ([replace(s, status=124) for s in whole], "root")):
+    for sections, privilege in (
+        (whole[:1], "root"),
+        (whole, "user"),
+        ([replace(s, status=124) for s in whole], "root"),
+        ([replace(s, privilege="stale") for s in whole], "root"),
+    ):
         assert packing.pack(b"", BASE, sections, privilege).digest != digest
 
 

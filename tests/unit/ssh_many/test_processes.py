@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -54,11 +55,23 @@ def children() -> list[int]:
     return [int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
 
 
+def held() -> tuple[set[str], set[int]]:
+    """Open descriptors and what each is, and children.  What other tests left as garbage is gone first: it would end in between."""
+    gc.collect()
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            found.add(f"{entry.name} {entry.readlink()}")
+    return found, set(children())
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    before = (len(list(Path("/proc/self/fd").iterdir())), sorted(children()))
+    descriptors, processes_before = held()
     yield
-    assert (len(list(Path("/proc/self/fd").iterdir())), sorted(children())) == before
+    descriptors_after, processes_after = held()
+    assert not descriptors_after - descriptors
+    assert not processes_after - processes_before
 
 
 def items(peers: Any, count: int, network: str = "127.0", **special: int) -> list[Item]:
