@@ -2,18 +2,21 @@
 
 In: a condition as YAML gives it, and facts.  Out: True, False, or None when what is unknown decides it.  A condition is one of
 
-    {all: [...]}  {any: [...]}  {not: ...}  {fact: NAME, is|not|below|above|in|contains|matches|empty: VALUE}  {known: NAME}
+    {all: [...]}  {any: [...]}  {not: ...}  {fact: NAME, is|not|below|above|in|contains|matches|empty: VALUE}  {known: NAME}  {always: true}
 
-A fact that nobody could read makes its leaf unknown; `known` alone is never unknown.
+A fact that nobody could read makes its leaf unknown; `known` and `always` alone are never unknown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 Facts = Mapping[str, Mapping[str, Any]]
+Values = Mapping[str, Any]
+"""Facts without what they lead back to: name → value; an absent name is unknown."""
+Test = Callable[[Values], bool | None]
 OPERATORS = ("is", "not", "below", "above", "in", "contains", "matches", "empty")
 
 
@@ -31,28 +34,104 @@ def malformed(condition: Any) -> str:
         return malformed(condition["not"])
     if keys == {"known"}:
         return "" if isinstance(condition["known"], str) else "known needs a fact's name"
+    if keys == {"always"}:
+        return "" if condition["always"] is True else "always can only be true: a rule that never holds is one too many"
     if len(keys) == 2 and "fact" in keys and (keys - {"fact"}) <= set(OPERATORS):
-        return ""
-    return f"{sorted(keys)} is no condition: all, any, not, known, or fact with one of {', '.join(OPERATORS)}"
+        return _operand(next(iter(keys - {"fact"})), condition)
+    return f"{sorted(keys)} is no condition: all, any, not, known, always, or fact with one of {', '.join(OPERATORS)}"
+
+
+def _operand(operator: str, condition: Mapping[str, Any]) -> str:
+    """What is wrong with what a fact is compared with: a mistake here would silently be "unknown" for every workload."""
+    wanted = condition[operator]
+    if not isinstance(condition["fact"], str):
+        return "fact needs a fact's name"
+    if operator == "in" and not isinstance(wanted, list):
+        return "in needs a list"
+    if operator == "empty" and not isinstance(wanted, bool):
+        return "empty is true or false"
+    if operator in {"below", "above"}:
+        try:
+            _number(wanted)
+        except (TypeError, ValueError):
+            return f"{operator} needs a number or a version, not {wanted!r}"
+    if operator == "matches":
+        try:
+            re.compile(str(wanted))
+        except re.error as error:
+            return f"matches: {error}"
+    return ""
 
 
 def holds(condition: Mapping[str, Any], facts: Facts) -> bool | None:
     """True, False, or None when what is unknown decides it."""
+    return compiled(condition)({name: facts[name]["value"] for name in set(asked(condition)) if name in facts})
+
+
+def compiled(condition: Mapping[str, Any]) -> Test:
+    """A condition made ready to be asked of many workloads' values."""
     if "all" in condition:
-        values = [holds(item, facts) for item in condition["all"]]
-        return False if False in values else None if None in values else True
+        return _every([compiled(item) for item in condition["all"]], False)
     if "any" in condition:
-        values = [holds(item, facts) for item in condition["any"]]
-        return True if True in values else None if None in values else False
+        return _every([compiled(item) for item in condition["any"]], True)
     if "not" in condition:
-        value = holds(condition["not"], facts)
-        return None if value is None else not value
+        inner = compiled(condition["not"])
+
+        def negated(values: Values) -> bool | None:
+            value = inner(values)
+            return None if value is None else not value
+
+        return negated
     if "known" in condition:
-        return bool(condition["known"] in facts)
-    if condition["fact"] not in facts:
-        return None
+        known = condition["known"]
+        return lambda values: known in values
+    if "always" in condition:
+        return lambda values: True
+    name: str = condition["fact"]
     operator = next(key for key in condition if key != "fact")
-    return _compare(operator, facts[condition["fact"]]["value"], condition[operator])
+    wanted = condition[operator]
+    return lambda values: _compare(operator, values[name], wanted) if name in values else None
+
+
+def _every(tests: list[Test], decides: bool) -> Test:
+    """`decides` as soon as one test gives it; unknown when one is unknown; else the opposite."""
+
+    def asked_of_all(values: Values) -> bool | None:
+        result: bool | None = not decides
+        for test in tests:
+            value = test(values)
+            if value is decides:
+                return decides
+            if value is None:
+                result = None
+        return result
+
+    return asked_of_all
+
+
+def candidates(condition: Mapping[str, Any], name: str) -> list[Any]:
+    """Values of one fact that between them give every answer of the leaves that ask for it: what it might turn out to be."""
+    if "all" in condition or "any" in condition:
+        return [value for item in condition.get("all") or condition["any"] for value in candidates(item, name)]
+    if "not" in condition:
+        return candidates(condition["not"], name)
+    if condition.get("fact") != name:
+        return []
+    operator = next(key for key in condition if key != "fact")
+    wanted = condition[operator]
+    if isinstance(wanted, bool):
+        return [["something"], []] if operator == "empty" else [True, False]
+    if operator in {"is", "not"}:
+        return [wanted, f"not {wanted}" if isinstance(wanted, str) else wanted + 1 if isinstance(wanted, (int, float)) else []]
+    if operator == "in":
+        return [*wanted[:1], "something else"]
+    if operator in {"below", "above"}:
+        bound = _number(wanted)
+        shown = [tuple(max(0.0, part - 1) if at == 0 else part for at, part in enumerate(bound)), tuple(p + (at == 0) for at, p in enumerate(bound))]
+        return [".".join(f"{part:g}" for part in one) if isinstance(wanted, str) else one[0] for one in shown]
+    if operator == "contains":
+        return [[wanted], []]
+    return ["something else"]  # what matches a pattern cannot be made up
 
 
 def _compare(operator: str, value: Any, wanted: Any) -> bool | None:
@@ -95,6 +174,6 @@ def asked(condition: Mapping[str, Any]) -> Iterator[str]:
         yield condition["known"]
     elif "not" in condition:
         yield from asked(condition["not"])
-    else:
+    elif "always" not in condition:
         for item in condition.get("all") or condition.get("any") or []:
             yield from asked(item)
