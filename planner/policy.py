@@ -23,7 +23,7 @@ from inventory import conditions, yamlfile
 from inventory.conditions import Facts, asked, holds, malformed
 from inventory.errors import ConfigurationError
 
-__all__ = ["DIMENSIONS", "PLACEMENTS", "SHIPPED", "STEPS", "Facts", "Rule", "RuleSet", "Weights", "asked", "holds", "load"]
+__all__ = ["DIMENSIONS", "PLACEMENTS", "SHIPPED", "Facts", "Rule", "RuleSet", "Step", "Weights", "asked", "holds", "load"]
 
 Placement = Literal["site-cluster", "virtual-host", "vps", "colocation", "retire"]
 PLACEMENTS: tuple[Placement, ...] = ("site-cluster", "virtual-host", "vps", "colocation", "retire")
@@ -34,9 +34,9 @@ DIMENSIONS: tuple[Dimension, ...] = ("technical", "effort", "operations", "secur
 """What a score is added up from.  Effort and cost are reckoned from hours and money; utilities may add to all others."""
 
 Step = Literal[
-    "", "agree", "quarantine", "content", "provision", "preseed", "rehearse", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission"
+    "", "agree", "quarantine", "content", "provision", "preseed", "rehearse", "freeze", "sync", "verify", "cutover", "watch", "accept",
+    "decommission",
 ]  # fmt: skip
-STEPS = ("agree", "quarantine", "content", "provision", "preseed", "rehearse", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission")  # fmt: skip
 """Where in a move a finding is dealt with: `agree`, `quarantine` and `content` are people's work before anything is copied."""
 
 SHIPPED = Path(__file__).parent / "rules"
@@ -81,7 +81,9 @@ class Rule(_Strict):
         if (self.effect == "utility") != (self.points != 0) or (self.effect == "utility") != (self.dimension is not None):
             raise ValueError("points and a dimension belong to a utility, and every utility has both")
         if self.dimension in {"effort", "cost"}:
-            raise ValueError(f"{self.dimension} is reckoned from {'hours' if self.dimension == 'effort' else 'tariffs'}, not given in points")
+            raise ValueError(
+                f"{self.dimension} is reckoned from {'hours' if self.dimension == 'effort' else 'tariffs'}, not given in points"
+            )
         if self.effort_h and self.effect != "condition":
             raise ValueError("only a condition costs hours")
         if self.gate and self.effect != "condition":
@@ -158,6 +160,11 @@ class RuleSet:
         text = json.dumps([rules, self.weights.model_dump(mode="json")], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def unpriced(self) -> RuleSet:
+        """The same without the dimension of cost, for a center that has given no tariffs."""
+        dimensions = {**self.weights.dimensions, "cost": 0.0}
+        return RuleSet(self.rules, self.weights.model_copy(update={"dimensions": dimensions}))
+
     @cached_property
     def by_id(self) -> Mapping[str, Rule]:
         """The rules by their ids."""
@@ -212,7 +219,10 @@ def _change(rules: dict[str, Rule], name: str, changes: Mapping[str, Any], docum
     try:
         rules[name] = Rule.model_validate({**rules[name].model_dump(), **changes})
     except ValidationError as error:
-        return [f"{document.place(('change', name, *item['loc'][:1]))}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        return [
+            f"{document.place(('change', name, *item['loc'][:1]))}: {'.'.join(map(str, item['loc']))}: {item['msg']}"
+            for item in error.errors()
+        ]
     return []
 
 
