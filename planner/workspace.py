@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model, register, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
 from inventory.scope import Campus
-from planner import logins
+from planner import logins, policy
 from planner.vault import Secrets
 
 FILE = "planner.yml"
@@ -169,6 +169,11 @@ class Workspace:
         """The school's address space and domains."""
         return scope.campus(self.configuration.campus.networks, self.configuration.campus.domains)
 
+    @cached_property
+    def rules(self) -> policy.RuleSet:
+        """The rules in force: the shipped ones, with what the workspace adds and changes."""
+        return policy.load((policy.SHIPPED, self.root / "policy"))
+
     @property
     def fields(self) -> register.Register:
         """The register's fields, with this workspace's own headings."""
@@ -260,7 +265,7 @@ waves: {moves_per_wave: 5}
 # site: {admin: [网站责任老师], url: [门户地址]}
 # ignored: [流水号]
 """,
-    "policy/README.md": "Your own rules: `*.yml` files like the shipped `planner/rules/`; the same id replaces one.\n",
+    "policy/README.md": "Your own rules: `*.yml` files like the shipped `planner/rules/`; the same id replaces one, `change:` alters one; docs/rules.md.\n",
     ".gitignore": "catalogue.db*\nruns/\nreports/\n*.key\n",
 }
 
