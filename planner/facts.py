@@ -64,7 +64,8 @@ def _servers(session: Session) -> dict[str, dict[str, Fact]]:
     for row in session.scalars(query):
         facts = {
             f"server.{name}": {
-                "value": value, "evidence": [["declared", row.origin, 0]], "why": f"declared in {row.origin}", "seen": _day(row.imported_at),
+                "value": value, "evidence": [["declared", row.origin, 0]], "why": f"declared in {row.origin}",
+                "seen": _day(row.imported_at),
             }
             for name, value in sorted(row.data.items())
             if isinstance(value, (str, bool, int, float, list)) and name not in {"unit", "name", "address"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -105,10 +104,11 @@ def _supposed(assembly: facts.Assembly, items: Sequence[model.Workload], changes
         if told[0] == told[1]:
             continue
         because = [finding.message for finding in then.findings if set(changes) & set(finding.facts) and finding.effect != "info"]
+        told_of = [f"{verdict.recommendation}, {entry.state if entry else '-'}" for verdict, entry in ((now, before), (then, after))]
         rows.append(
             {
-                "site": item.name, "unit": item.unit_code, "verdict": f"{now.recommendation}, {before.state if before else '-'}",
-                "would_be": f"{then.recommendation}, {after.state if after else '-'}", "strength": then.strength, "because": "; ".join(because[:3]),
+                "site": item.name, "unit": item.unit_code, "verdict": told_of[0], "would_be": told_of[1], "strength": then.strength,
+                "because": "; ".join(because[:3]),
             }
         )  # fmt: skip
     return rows

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from inventory import candidates as zombies
 from inventory import differences as declared_found
 from inventory import model
+from inventory.conditions import Facts
 from inventory.errors import InputError
 from inventory.register import ascii_name, tables
 from inventory.register.fields import shipped
-from inventory.conditions import Facts
 from planner import wording, workspace
 from planner.cli.output import Json, emit, note, table
 from planner.i18n import N_, translator
@@ -154,10 +154,11 @@ def _row(item: model.Workload, finding: zombies.Finding, facts: Facts, rules: zo
     chinese = language == "zh_CN" and bool(finding.rule.message_zh)
     text = finding.rule.message_zh if chinese else finding.rule.message
     state = "excused" if finding.excused else {True: "yes", False: "no", None: "unknown"}[finding.holds]
+    values = {name: fact["value"] for name, fact in facts.items()}
     return {
         "candidate": state, "site": item.name, "unit": item.unit_code or "",
         "rule": finding.rule.id, "title": finding.rule.called(language),
-        "message": wording.fill(text, {name: fact["value"] for name, fact in facts.items()}, "zh_CN" if chinese else "en"), "missing": list(finding.missing),
+        "message": wording.fill(text, values, "zh_CN" if chinese else "en"), "missing": list(finding.missing),
         "excused": rules.exceptions[finding.excused].called(language) if finding.excused else "",
         "facts": {name: dict(fact) for name, fact in finding.facts.items()},
     }  # fmt: skip
