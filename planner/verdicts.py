@@ -35,7 +35,8 @@ def update(session: Session, assembly: Assembly, items: Sequence[model.Workload]
     stored = {row.workload_id: row for row in session.execute(select(*columns))}
     names = assessment.asked(assembly.rules)
     found: dict[int, Mapping[str, Any]] = {}
-    new, changed = [], []
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
     for item in items:
         facts = assembly.of(item)
         override = assembly.override(item)
