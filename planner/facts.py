@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.conditions import Facts
-from planner import assessment, fitting
+from planner import assessment, decisions, fitting
 from planner.assessment import Override, Verdict
 from planner.policy import RuleSet
 from planner.workspace import Workspace
@@ -31,6 +31,7 @@ class Assembly:
         self.rules: RuleSet = space.rules.unpriced()
         self._servers = _servers(session)
         self._seen = _seen(session)
+        self.decisions = decisions.standing(session, today)
 
     def of(self, item: model.Workload) -> Facts:
         """What is known of one workload.  An absent name is unknown."""
@@ -52,7 +53,7 @@ class Assembly:
 
     def override(self, item: model.Workload) -> Override | None:
         """What an admin decided about its placement."""
-        return None
+        return self.decisions.override(item.name, map(str, item.names))
 
 
 def _servers(session: Session) -> dict[str, dict[str, Fact]]:
