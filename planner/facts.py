@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.conditions import Facts
-from planner import assessment, costs, fitting, measures, sizing
+from planner import assessment, costs, decisions, fitting, measures, sizing
 from planner.assessment import Override, Verdict
 from planner.platforms import Platforms
 from planner.policy import RuleSet
@@ -37,6 +37,7 @@ class Assembly:
         self.sizes = _sizes(session, space.platforms, None if items is None else {item.host_id for item in items if item.host_id}, today)
         self._servers = _servers(session)
         self._seen = _seen(session)
+        self.decisions = decisions.standing(session, today)
 
     def of(self, item: model.Workload) -> Facts:
         """What is known of one workload.  An absent name is unknown."""
@@ -59,7 +60,7 @@ class Assembly:
 
     def override(self, item: model.Workload) -> Override | None:
         """What an admin decided about its placement."""
-        return None
+        return self.decisions.override(item.name, map(str, item.names))
 
 
 WINDOW_DAYS = 90

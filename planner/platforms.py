@@ -305,6 +305,13 @@ class Platforms(_Strict):
             found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
         return tuple(found.values())
 
+    def places(self, placement: str) -> tuple[str, ...]:
+        """The names of what a workload of this placement can be put on: servers, clusters, hypervisors or racks."""
+        kinds: dict[str, tuple[VirtualHostServer | Cluster | VpsNode | Rack, ...]] = {
+            "site-cluster": self.site_clusters, "virtual-host": self.virtual_hosts, "vps": self.vps_nodes, "colocation": self.racks,
+        }  # fmt: skip
+        return tuple(item.name for item in kinds.get(placement, ()))
+
     @property
     def default_flavour(self) -> Flavour | None:
         """The VPS that needs no reason; None when no VPS is on offer."""

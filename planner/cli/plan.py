@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -10,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, model
-from inventory.errors import NotFound
-from planner import assessment, plan, policy, wording, workspace
-from planner.cli.output import Json, emit, note, say, table
+from planner import facts, freshness, plan, planstore, wording, workspace
+from planner.cli import overrides
+from planner.cli import plans as editing
+from planner.cli.output import Json, emit, note, say, table, visible
 
 
 def add(app: typer.Typer) -> None:
@@ -20,6 +22,8 @@ def add(app: typer.Typer) -> None:
     plans = typer.Typer(help="Destinations, waves and steps, as data.", invoke_without_command=True, rich_markup_mode=None)
     plans.callback()(plan_make)
     plans.command("show")(plan_show)
+    editing.add_to(plans)
+    overrides.add_to(plans)
     app.add_typer(plans, name="plan")
 
 
@@ -28,23 +32,14 @@ def plan_make(context: typer.Context, as_json: Annotated[bool, Json] = False) ->
     if context.invoked_subcommand:
         return
     space = workspace.find()
-    rules = space.rules
+    now = catalogue.now()
     with space.open_catalogue().session() as session:
-        candidates = _candidates(session, space, rules)
-        document = plan.make(candidates, space.platforms, rules.hash, dns_key=space.dns_key())
-        if session.get(model.Plan, document["id"]) is None:
-            session.add(
-                model.Plan(
-                    id=document["id"],
-                    fingerprint=document["fingerprint"],
-                    document=document,
-                    created_at=catalogue.now(),
-                )
-            )
-        else:
-            row = session.get_one(model.Plan, document["id"])
-            row.document, row.created_at = document, catalogue.now()
-    path = plan.save(document, space.plan_folder(document["id"]))
+        candidates = _candidates(session, space, now.date())
+        made_from = freshness.made_from(session, space, now.date())
+        document = plan.make(candidates, space.platforms, made_from, now.date(), dns_key=space.dns_key())
+        items = {item.name: item.facts for item in candidates}
+        known = {move["id"]: items[name] for move in document["moves"] for name in _names(move) if name in items}
+        path = planstore.keep(session, space, document, known, now)
     note(f"wrote {path}")
     _print(document, as_json)
 
@@ -56,12 +51,13 @@ def plan_show(
     """The plan: what moves where in which wave, what stays and why."""
     space = workspace.find()
     with space.open_catalogue().session() as session:
-        query = select(model.Plan).order_by(model.Plan.created_at.desc())
-        row = session.scalar(query.where(model.Plan.id == name) if name else query)
-        if row is None:
-            raise NotFound(f"there is no plan {name!r}" if name else "there is no plan yet", hint="planner plan makes one")
-        identity = row.id
-    _print(plan.load(space.plan_folder(identity)), as_json)
+        document = planstore.load(session, space, visible(name))
+    _print(document, as_json)
+
+
+def _names(move: dict[str, Any]) -> list[str]:
+    """The names that its workload may have."""
+    return [f"{move['site']}@{move['source']['host']}", move["site"], f"{move['source']['host']}:{move['source']['docroot']}"]
 
 
 def _print(document: dict[str, Any], as_json: bool) -> None:
@@ -87,14 +83,16 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         table(document["left"], ["site", "unit", "recommendation", "why"], as_json=False, empty="")
 
 
-def _candidates(session: Session, space: workspace.Workspace, rules: policy.RuleSet) -> list[plan.Candidate]:
+def _candidates(session: Session, space: workspace.Workspace, today: date) -> list[plan.Candidate]:
+    assembly = facts.Assembly(session, space, today)
     found = []
     for item in session.scalars(select(model.Workload).order_by(model.Workload.name)):
-        verdict = assessment.assess(item.facts, rules)
+        known = assembly.of(item)
+        verdict = assembly.assess(item, known)
         found.append(
             plan.Candidate(
                 name=item.name, unit=item.unit_code or "", host=item.host.name if item.host else "",
-                address=item.host.address if item.host else "", names=list(item.names), facts=item.facts,
+                address=item.host.address if item.host else "", names=list(item.names), facts=known,
                 recommendation=verdict.recommendation if item.host else "",
                 strength=verdict.strength,
                 records=_records(space, [str(name) for name in item.names]) if item.host else (),
