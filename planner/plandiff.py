@@ -51,9 +51,8 @@ class Change:
             words["on"] = f"（{words['on']} 割接）" if chinese else f", on {words['on']}"
         if words.get("by"):
             words["by"] = f"（{words['by']} 天）" if chinese else f" ({words['by']} days)"
-        return SENTENCES[self.kind][chinese].format(
-            move=self.move, what=shown(self.what), old=shown(self.old), new=shown(self.new), **words
-        )
+        words |= {"what": shown(self.what), "old": shown(self.old), "new": shown(self.new)}
+        return SENTENCES[self.kind][chinese].format(move=self.move, **words)
 
 
 def lines(changes: Iterable[Change], language: str = "en") -> list[str]:
@@ -169,9 +168,7 @@ def _said(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> Iterator
     for kind, part in (("finding", "findings"), ("check", "checks")):
         texts = [[item["message"] if part == "findings" else item for item in side[part]] for side in (old, new)]
         yield from (Change(f"{kind} removed", name, "", text) for text in texts[0] if text not in texts[1])
-        yield from (
-            Change("check" if kind == "check" else "finding added", name, "", None, text) for text in texts[1] if text not in texts[0]
-        )
+        yield from (Change(f"{kind} added", name, "", None, text) for text in texts[1] if text not in texts[0])
 
 
 def _days(old: str | None, new: str | None) -> str:

@@ -118,14 +118,14 @@ def read(path: Path, *, derived: bool = True) -> tuple[dict[str, Any], yamlfile.
 def parsed(document: yamlfile.Document, *, derived: bool = True) -> dict[str, Any]:
     """The plan in a YAML document; see `read`."""
     data = document.data
-    if isinstance(data, dict) and "format" not in data and "moves" in data:
-        raise PlanError(f"{document.name} was made by an earlier version", hint="planner plan makes it anew")
     if not isinstance(data, dict):
         raise ConfigurationError([f"{document.place(())}: this is no plan: keys and values are expected"])
-    if data.get("format") != FORMAT and isinstance(data.get("format"), int):
+    version = data.get("format", 1 if "moves" in data else None)
+    if type(version) is int and version < FORMAT:
+        raise PlanError(f"{document.name} was made by an earlier version", hint="planner plan makes it anew")
+    if type(version) is int and version > FORMAT:
         raise InputError(
-            f"{document.place(('format',))}: format {data['format']}: this planner reads format {FORMAT}",
-            hint="a newer planner made it",
+            f"{document.place(('format',))}: format {version}: this planner reads format {FORMAT}", hint="a newer planner made it"
         )
     try:
         plan = Plan.model_validate(data)

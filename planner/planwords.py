@@ -4,7 +4,8 @@ from __future__ import annotations
 
 SENTENCES = {
     "made from": ("made from other {what}", "制定依据有变：{what}"),
-    "fact": ("{move}: {sentence}", "{move}：{sentence}"),
+    "fact": ("{move}: {what} was {old}, is {new}", "{move}：{what} 原为 {old}，现为 {new}"),
+    "facts": ("{move}: what was found of it differs", "{move}：查得的情况有变"),
     "added": (
         "{move}: moves to {placement} ({to}) in wave {wave}{on}; before: {before}",
         "{move}：新增，第 {wave} 批{on}迁往{placement}（{to}）；此前：{before}",

@@ -1,11 +1,19 @@
 """Which sites a plan leaves where they are, and why."""
 
+from datetime import date
+
 import pytest
 
 from planner import plan
 from planner.platforms import Platforms
 
 PLATFORMS = Platforms.model_validate({"virtual_hosts": [{"name": "vh1", "address": "192.0.2.9"}]})
+
+MADE_FROM = {name: "0" * 64 for name in ("rules", "platforms", "calendar", "decisions")}
+
+
+def make(*candidates):
+    return plan.make(candidates, PLATFORMS, MADE_FROM, date(2026, 11, 24))
 
 
 def candidate(**facts):
@@ -15,7 +23,7 @@ def candidate(**facts):
 
 
 def test_a_declared_site_moves():
-    assert [move["id"] for move in plan.make([candidate()], PLATFORMS, "rules")["moves"]] == ["a-edu"]
+    assert [move["id"] for move in make(candidate())["moves"]] == ["a-edu"]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +31,6 @@ def test_a_declared_site_moves():
     [({"site.tls": True}, "HTTPS"), ({"site.declared": False}, "no unit has declared it"), ({"site.docroot": None}, "docroot is unknown")],
 )
 def test_what_stays_has_a_reason(facts, why):
-    made = plan.make([candidate(**facts)], PLATFORMS, "rules")
+    made = make(candidate(**facts))
     assert made["moves"] == []
     assert why in made["left"][0]["why"]
