@@ -63,8 +63,8 @@ class Assembly:
         return self.decisions.override(item.name, map(str, item.names))
 
 
-WINDOW_DAYS = 90
-"""Samples older than this say nothing of what a destination needs: a term is shorter."""
+WINDOW_DAYS = 14
+"""Our own samples of so many days: `planner size` takes as many, and its cost grows with them."""
 
 
 def _sizes(session: Session, platforms: Platforms, hosts: Collection[int] | None, today: date) -> dict[str, Size]:
