@@ -7,8 +7,8 @@ fifth of wrong readings does not move; Sen 1968); all times headroom, and rounde
 sysstat's days, whichever is better known.  Averages since boot hide every peak and are no history.
 
 Confidence is 0 to 1, the lowest of CPU's, memory's and disk's.  Less than 30 hours of rates or fewer than 20 (of which the 95th percentile
-would be the highest alone) are no history: 30 hours within 14 days is what AWS Compute Optimizer asks for.  There it begins at 0.4, and is
-1 from 14 days and 100 rates on (fewer have no 99th percentile); what it is divided by takes away from it, see `BASES`.
+would be the highest alone) are no history: 30 hours within 14 days is what AWS Compute Optimizer asks for.  From there it rises
+from 0.4 to 1 at 14 days and 100 rates (fewer have no 99th percentile); what it is divided by takes away from it, see `BASES`.
 """
 
 from __future__ import annotations
