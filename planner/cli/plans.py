@@ -187,7 +187,7 @@ def approve(
         document = planstore.load(session, space, visible(plan_id))
         states = journal.read(session, document)
         untouched = [move for move in document["moves"] if not states[move["id"]].touched]
-        stale = freshness.stale(session, space, document, untouched, now.date()) if untouched else []
+        stale = freshness.stale(session, space, document, untouched, now.date())
         if stale:
             lines = [visible(line) for line in freshness.lines(stale, space.configuration.language)]
             raise PlanError("\n  ".join([f"{document['id']} is not of today:", *lines[:40]]), hint="planner plan makes the plan anew")
