@@ -211,8 +211,8 @@ def judged(name: str, tally: Tally, values: Values, rules: RuleSet) -> Placement
         state = "unproven"
     elif tally.conditions:
         state = "conditional"
-    hours = round(tally.hours, 6)
-    most = round(tally.hours + tally.hours_unknown, 6)
+    hours = round(weights.base_hours(name) + tally.hours, 6)
+    most = round(hours + tally.hours_unknown, 6)
     scores: dict[Dimension, Interval] = {}
     for dimension in DIMENSIONS:
         if dimension == "effort":

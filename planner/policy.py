@@ -39,6 +39,9 @@ Step = Literal[
 ]  # fmt: skip
 """Where in a move a finding is dealt with: `agree`, `quarantine` and `content` are people's work before anything is copied."""
 
+Skill = Literal["web", "database", "system", "network", "unit"]
+"""Whose hours a move takes; `unit` is the unit's own staff."""
+
 SHIPPED = Path(__file__).parent / "rules"
 _WEIGHTS = "weights.yml"
 _NO_RULES = {"questions.yml"}
@@ -63,7 +66,7 @@ class Rule(_Strict):
     dimension: Dimension | None = None
     points: Annotated[int, Field(ge=-100, le=100)] = 0
     effort_h: Annotated[float, Field(ge=0, le=1000)] = 0
-    skill: Literal["web", "database", "system", "network", "unit"] = "web"
+    skill: Skill = "web"
     message: str
     message_zh: str = ""
     help: str
@@ -126,6 +129,7 @@ class Weights(_Strict):
     """How much each dimension counts, and what confidence is made of; the shipped file explains each figure."""
 
     dimensions: dict[Dimension, Annotated[float, Field(ge=0)]]
+    hours: dict[Placement, dict[Skill, Annotated[float, Field(ge=0)]]] = {}
     hours_full: Annotated[float, Field(gt=0)]
     cost_full: Annotated[float, Field(gt=0)]
     reliability: dict[str, Annotated[float, Field(ge=0, le=1)]]
@@ -137,9 +141,15 @@ class Weights(_Strict):
         missing = [name for name in DIMENSIONS if name not in self.dimensions]
         if missing:
             raise ValueError(f"dimensions: {', '.join(missing)} missing")
+        if sum(self.base_hours(name) for name in PLACEMENTS) == 0:
+            raise ValueError("hours: a move to any placement takes some work")
         if not any(self.dimensions.values()):
             raise ValueError("dimensions: at least one must count")
         return self
+
+    def base_hours(self, placement: str) -> float:
+        """Hours that a move to the placement takes before any condition adds to them."""
+        return sum(hours for name, by_skill in self.hours.items() if name == placement for hours in by_skill.values())
 
 
 class _RuleFile(BaseModel):
