@@ -169,7 +169,8 @@ def _understood(row: Row, asked: Sequence[Question], sites: Sites, by: str, toda
             return None
 
     site = tried("site", lambda: _site(row, sites))
-    question = tried("id" if row.text("id") else "ask", lambda: _question(row, asked))
+    by_words = "id" not in row.letters or (row.text("ask") and not row.text("id"))
+    question = tried("ask" if by_words else "id", lambda: _question(row, asked))
     value = tried("answer", lambda: questions.parse(question, row.cells["answer"], epoch=row.epoch)) if question is not None else None
     who = tried("by", lambda: _who(row.text("by") or by))
     on = tried("date", lambda: _day(row, today))

@@ -25,7 +25,7 @@ from inventory.register.dates import Refused
 from inventory.register.writing import printable
 from planner.questions import PREFIX, Value
 
-Action = Literal["new", "changed", "confirmed", "older", "same"]
+Action = Literal["new", "changed", "confirmed", "older", "outdated", "same"]
 LONGEST_NAME = 64
 """Characters of the name of who answered."""
 
@@ -161,7 +161,8 @@ def store(session: Session, given: Sequence[Given], at: datetime) -> list[Stored
     """Store answers.  What says again what counts already is `same` and is not stored.
 
     `confirmed`: the same value, said again on a later day that somebody wrote; `older`: another answer of a later day stands, so this one
-    goes to the history only.  The history keeps all.
+    goes to the history only.  `outdated`: a cell without a day that says what it said before, while something else was answered since; it is
+    not stored, for nobody knows whether it was said again or only read again.
     """
     standing = session.scalars(select(model.Answer).where(model.Answer.withdrawn_at.is_(None)).order_by(model.Answer.id))
     by_key: dict[tuple[str, str], list[model.Answer]] = {}
@@ -175,7 +176,7 @@ def store(session: Session, given: Sequence[Given], at: datetime) -> list[Stored
         before = max(known, key=_age, default=None)
         action = _action(item, known, before)
         done.append(Stored(item, action, before))
-        if action == "same":
+        if action in {"same", "outdated"}:
             continue
         row = model.Answer(
             site=item.at.site, names=list(item.at.names), question=item.question,
@@ -195,8 +196,8 @@ def _action(item: Given, known: Iterable[model.Answer], before: model.Answer | N
     if item.dated:
         if any(_says(row, item) and row.answered_on == item.on and row.by == item.by for row in known):
             return "same"
-    elif _says(max((row for row in known if row.origin == item.origin), key=_age, default=before), item):
-        return "same"  # a cell without a day that is read again must not come before what was answered since
+    elif not _says(before, item) and _says(max((row for row in known if row.origin == item.origin), key=_age, default=before), item):
+        return "outdated"
     if _says(before, item):
         return "confirmed" if item.dated and item.on > before.answered_on else "same"
     return "older" if item.on < before.answered_on else "changed"

@@ -247,7 +247,7 @@ def _sheet(book: Any, looks: _Looks, lists: _Lists, name: str, page: Page, langu
     head = 2
     first = page.lines[0] if page.lines else None
     whose = first.unit_name if first and first.asked.question.of == "unit" and first.unit_name else page.title
-    sheet.write_string(0, 0, printable(f"{whose}: {layout().title.of(language)}")[:LONGEST], looks.title)
+    sheet.write_string(0, 0, _written(f"{whose}: {layout().title.of(language)}"), looks.title)
     for index, column in enumerate(columns):
         sheet.set_column(index, index, column.width)
         sheet.write_string(head, index, column.title(language), looks.head_given if column.given else looks.head)
@@ -283,7 +283,12 @@ def _cell(sheet: Any, looks: _Looks, row: int, index: int, column: Column, line:
         "ask": f"{question.ask.of(language)}\n{question.ask.of(other)}", "why": question.why.of(language),
         "hangs": hangs(line.asked, language),
     }[column.id]  # fmt: skip
-    sheet.write_string(row, index, printable(text)[:LONGEST], looks.quiet if column.id == "id" else looks.text)
+    sheet.write_string(row, index, _written(text), looks.quiet if column.id == "id" else looks.text)
+
+
+def _written(text: str) -> str:
+    """Text as a cell can hold it, and as it comes back."""
+    return printable(text.replace("\r\n", "\n").replace("\r", "\n"))[:LONGEST]
 
 
 def _validation(sheet: Any, lists: _Lists, row: int, index: int, question: Question, language: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.conditions import Facts
-from planner import assessment, fitting
+from planner import answers, assessment, fitting
 from planner.assessment import Override, Verdict
 from planner.policy import RuleSet
 from planner.workspace import Workspace
@@ -31,6 +31,7 @@ class Assembly:
         self.rules: RuleSet = space.rules.unpriced()
         self._servers = _servers(session)
         self._seen = _seen(session)
+        self._answered = answers.facts(session)
 
     def of(self, item: model.Workload) -> Facts:
         """What is known of one workload.  An absent name is unknown."""
@@ -42,8 +43,13 @@ class Assembly:
             known[name] = {**fact, "seen": seen} if told and seen else fact
         if item.host is not None:
             known |= self._servers.get(item.host.address, {})
+        known |= self._answered([item.name, *map(str, item.names)])
+        return self.derived(item, known)
+
+    def derived(self, item: model.Workload, known: Facts) -> Facts:
+        """The same with what follows from it, made anew: what would follow if something else were known, too."""
         names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
-        return known | fitting.facts(known, names, address, self.space.platforms, self.space.campus)
+        return {**known, **fitting.facts(known, names, address, self.space.platforms, self.space.campus)}
 
     def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:
         """Its verdict, from `known` or from all that is known of it."""

@@ -24,7 +24,6 @@ from inventory.register import cells
 from inventory.register.dates import Refused
 from inventory.register.fields import Column, plain
 from planner import assessment, flips
-from planner.assessment import Placement
 from planner.policy import PLACEMENTS, Facts, RuleSet
 
 SHIPPED = Path(__file__).with_name("questions.yml")
@@ -247,25 +246,28 @@ def decisive(
     return [asked for _, _, asked in sorted(found, key=lambda item: item[:2])]
 
 
-def _asked(
-    question: Question, names: Sequence[str], expected: float, facts: Facts, rules: RuleSet, derive: Derive, now: Placement | None
-) -> Asked:
+def _asked(question: Question, names: Sequence[str], expected: float, facts: Facts, rules: RuleSet, derive: Derive, now: _Judged) -> Asked:
     """One question with its answers tried; it weighs nothing when no answer makes any of the facts known on which the verdict hangs."""
-    told = _told(now)
     outcomes = []
     settling = False
+    doubts = [now.doubt]
     for value in possible(question, rules, names):
         supposed = derive({**facts, question.fact: {"value": value, "evidence": [["answer", "", 0]], "why": "supposed"}})
         settling = settling or any(name in supposed for name in names)
-        outcomes.append(Outcome(value, *_told(_judged(supposed, rules))))
-    if any(outcome.recommendation != told[0] for outcome in outcomes):
+        then = _judged(supposed, rules)
+        doubts.append(then.doubt)
+        outcomes.append(Outcome(value, *then.told))
+    if any(outcome.recommendation != now.told[0] for outcome in outcomes):
         weight = 2.0
-    elif any((outcome.recommendation, outcome.state) != told for outcome in outcomes):
+    elif any((outcome.recommendation, outcome.state) != now.told for outcome in outcomes):
         weight = 1.0
+    elif settling and (now.told[0] != "none" or now.doubt):  # where a block holds everywhere, nobody needs to be asked
+        # by itself it changes nothing, but others may turn the verdict together with it: a block that may hold hides a whole placement
+        settled = (now.doubt - min(doubts)) / now.doubt if now.doubt else 0.0
+        weight = min(0.99, max(0.01, settled, expected if expected < 1 else 0.0))
     else:
-        # by itself it changes nothing, but others may turn the verdict together with it
-        weight = (expected if expected < 1 else 0.01) if settling else 0.0
-    return Asked(question, weight, told, tuple(outcomes))
+        weight = 0.0
+    return Asked(question, weight, now.told, tuple(outcomes))
 
 
 def possible(question: Question, rules: RuleSet, names: Sequence[str] = ()) -> list[Value]:
@@ -296,11 +298,17 @@ def _day(text: str) -> str | None:
         return None
 
 
-def _judged(facts: Facts, rules: RuleSet) -> Placement | None:
+@dataclass(frozen=True)
+class _Judged:
+    """What comes first, (recommendation, state), and how many blocks that may hold stand before placements that none rules out."""
+
+    told: tuple[str, str]
+    doubt: int
+
+
+def _judged(facts: Facts, rules: RuleSet) -> _Judged:
     values = assessment.values_of(facts)
     counted = assessment.tallies(assessment.answers(values, rules), rules)
-    return assessment.best([assessment.judged(name, counted[name], values, rules) for name in PLACEMENTS])
-
-
-def _told(item: Placement | None) -> tuple[str, str]:
-    return ("none", "") if item is None else (item.placement, item.state)
+    first = assessment.best([assessment.judged(name, counted[name], values, rules) for name in PLACEMENTS])
+    told = ("none", "") if first is None else (first.placement, first.state)
+    return _Judged(told, sum(tally.blocks_unknown for tally in counted.values() if not tally.blocks))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +15,13 @@ from sqlalchemy.orm import Session
 from typer.core import TyperGroup
 
 from inventory import catalogue, model
+from inventory.conditions import Facts
 from inventory.errors import InputError, NotFound
 from inventory.register.dates import Refused
 from inventory.register.writing import replace
-from planner import answerreading, answers, answersheet, policy, questions, wording, workspace
+from planner import answerreading, answers, answersheet, questions, wording, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
+from planner.facts import Assembly
 
 
 class _Group(TyperGroup):
@@ -64,10 +67,11 @@ def list_(
     """The questions that could still change a verdict, most decisive first; with --out as sheets for the units to answer in."""
     space = workspace.find()
     language = space.configuration.language
-    rules, asked = policy.load((policy.SHIPPED, space.root / "policy")), _questions(space)
+    asked = _questions(space)
     with space.open_catalogue().session() as session:
-        lines = _lines(session, _chosen(session, unit, site), rules, asked, language, everything)
-    for name in questions.unasked(rules, asked):
+        assembly = Assembly(session, space, catalogue.now().astimezone().date())
+        lines = _lines(session, _chosen(session, unit, site), assembly, asked, everything)
+    for name in questions.unasked(assembly.rules, asked):
         note(f"a rule asks for {name}, and no question brings it: add one to {questions.FILE}")
     if out is not None:
         _write(out, lines, language, unit)
@@ -104,35 +108,24 @@ def _chosen(session: Session, unit: str, site: str) -> list[model.Workload]:
 
 
 def _lines(
-    session: Session,
-    items: Iterable[model.Workload],
-    rules: policy.RuleSet,
-    asked: tuple[questions.Question, ...],
-    language: str,
-    all_: bool,
+    session: Session, items: Sequence[model.Workload], assembly: Assembly, asked: Sequence[questions.Question], everything: bool
 ) -> list[answersheet.Line]:
-    answered = answers.facts(session)
-    names = {
-        unit.code: (unit.name_zh if language.startswith("zh") else unit.name_en) or unit.name_zh
-        for unit in session.scalars(select(model.Unit))
-    }
+    language = assembly.space.configuration.language
+    chinese = language.startswith("zh")
+    names = {unit.code: unit.name_zh if chinese or not unit.name_en else unit.name_en for unit in session.scalars(select(model.Unit))}
     found = []
     for item in items:
-        facts = _facts(item, answered)
+        facts = assembly.of(item)
         known = _known(item, facts, language)
-        for one in questions.decisive(facts, rules, asked, everything=all_):
-            now = ("目前：" if language.startswith("zh") else "now: ") + answersheet.placed(*one.now, language)
-            code = item.unit_code or ""
-            found.append(answersheet.Line(code, names.get(code, ""), item.name, one, f"{known}\n{now}".strip()))
+        for one in questions.decisive(facts, assembly.rules, asked, derive=partial(assembly.derived, item), everything=everything):
+            now = f"{'目前：' if chinese else 'now: '}{answersheet.placed(*one.now, language)}"
+            found.append(
+                answersheet.Line(item.unit_code or "", names.get(item.unit_code or "", ""), item.name, one, f"{known}\n{now}".strip())
+            )
     return found
 
 
-def _facts(item: model.Workload, answered: Callable[[Iterable[str]], dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    """What verdicts are made from."""
-    return {**item.facts, **answered([item.name, *map(str, item.names)])}
-
-
-def _known(item: model.Workload, facts: dict[str, Any], language: str) -> str:
+def _known(item: model.Workload, facts: Facts, language: str) -> str:
     """What helps people to recognise a site, and what is assumed of it."""
     told = [
         wording.show(name, facts[name]["value"], language)
@@ -163,7 +156,7 @@ def _write(out: Path, lines: list[answersheet.Line], language: str, unit: str) -
     if not pages:
         note("nothing that people could answer would change a verdict: nothing was written")
         return
-    today = catalogue.now().date()
+    today = catalogue.now().astimezone().date()
     if out.suffix.lower() == ".xlsx" and not out.is_dir():
         replace(out, answersheet.workbook(pages, language, today))
         note(f"wrote {out}: {len(lines)} questions on {len(pages)} sheets")
@@ -206,7 +199,8 @@ def import_(
     counts = Counter(item["action"] for item in told)
     shown = [item for item in told if item["action"] != "same"]
     if as_json:
-        emit({"stored": 0 if preview else len(shown), "rows": read.rows, "counts": counts, "answers": shown,
+        stored_now = sum(item["action"] not in {"same", "outdated"} for item in told)
+        emit({"stored": 0 if preview else stored_now, "rows": read.rows, "counts": counts, "answers": shown,
               "rejected": [item.to_json() for item in read.problems], "notes": read.notes})  # fmt: skip
     else:
         table(shown, ["action", "site", "question", "answer", "before", "by", "on"], as_json=False, empty="no new answers")
@@ -215,9 +209,18 @@ def import_(
         for item in told:
             if item["action"] == "older":
                 note(visible(f"{item['origin']}: kept in the history; a later answer, of {item['before_on']}, counts"))
+            elif item["action"] == "outdated":
+                note(
+                    visible(
+                        f"{item['origin']}: read before; on {item['before_on']} it was answered otherwise, which counts: "
+                        "give this answer its day if it was given after that"
+                    )
+                )
         for problem in read.problems:
             note(f"rejected {visible(problem)}")
-        counted = ", ".join(f"{counts[name]} {name}" for name in ("new", "changed", "confirmed", "older", "same") if counts[name])
+        counted = ", ".join(
+            f"{counts[name]} {name}" for name in ("new", "changed", "confirmed", "older", "outdated", "same") if counts[name]
+        )
         note(f"{read.rows} answers read: {counted or 'none taken'}, {len(read.problems)} cells rejected")
         if preview:
             note("preview: nothing was written")
@@ -269,7 +272,7 @@ def answer(
         raise InputError(f"{value!r} says nothing", hint=f"allowed: {asked[question].allowed(space.configuration.language)}")
     with space.lock("answers"), space.open_catalogue().session() as session:
         at = answers.found(catalogue.workload_by_name(session, site))
-        typed = answers.Given(at, question, said, by.strip(), day, bool(on), f"typed in by {getpass.getuser()}", remark)
+        typed = answers.Given(at, question, said, by.strip(), day, True, f"typed in by {getpass.getuser()}", remark)
         (stored,) = answers.store(session, [typed], now)
         before = stored.before
         since = "" if before is None else f"{_shown(asked, question, before.value['value'], 'en')} of {before.answered_on} by {before.by}"
