@@ -180,13 +180,14 @@ def rules_page() -> str:
         lines += [f"- message: {_text(rule.message)}"]
         lines += [f"- 中文: {_text(rule.message_zh)}"] if rule.message_zh else []
         lines += [f"- what to do: {_text(rule.fix)}"] if rule.fix else []
-        lines += [f"- settled in the step: {rule.step}"] if rule.step else []
+        lines += [f"- settled in the step: {rule.step}" + (", before which the move does not begin" if rule.gate else "")] if rule.step else []
+        lines += [f"- verification looks at: {_text(rule.check)}"] if rule.check else []
         lines += [f"- see {link}" for link in rule.links]
     return "\n".join(lines) + "\n"
 
 
 def _effect(rule: policy.Rule) -> str:
-    extra = f" {rule.points:+d}" if rule.points else ""
+    extra = f" {rule.points:+d} {rule.dimension}" if rule.points else ""
     return rule.effect + extra + (f", {rule.effort_h:g} h" if rule.effort_h else "")
 
 
@@ -199,6 +200,8 @@ def _condition(when: dict[str, Any], inside: bool = False) -> str:
         return f"not {_condition(when['not'], True)}"
     if "known" in when:
         return f"{when['known']} is known"
+    if "always" in when:
+        return "always"
     operator, value = next((key, value) for key, value in when.items() if key != "fact")
     words = {"not": "is not"}.get(operator, operator)
     if operator == "empty":

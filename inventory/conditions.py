@@ -86,11 +86,15 @@ def compiled(condition: Mapping[str, Any]) -> Test:
         known = condition["known"]
         return lambda values: known in values
     if "always" in condition:
-        return lambda values: True
+        return _true
     name: str = condition["fact"]
     operator = next(key for key in condition if key != "fact")
     wanted = condition[operator]
     return lambda values: _compare(operator, values[name], wanted) if name in values else None
+
+
+def _true(_values: Values) -> bool | None:
+    return True
 
 
 def _every(tests: list[Test], decides: bool) -> Test:
@@ -127,7 +131,10 @@ def candidates(condition: Mapping[str, Any], name: str) -> list[Any]:
         return [*wanted[:1], "something else"]
     if operator in {"below", "above"}:
         bound = _number(wanted)
-        shown = [tuple(max(0.0, part - 1) if at == 0 else part for at, part in enumerate(bound)), tuple(p + (at == 0) for at, p in enumerate(bound))]
+        shown = [
+            tuple(max(0.0, part - 1) if at == 0 else part for at, part in enumerate(bound)),
+            tuple(p + (at == 0) for at, p in enumerate(bound)),
+        ]
         return [".".join(f"{part:g}" for part in one) if isinstance(wanted, str) else one[0] for one in shown]
     if operator == "contains":
         return [[wanted], []]

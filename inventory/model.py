@@ -120,6 +120,47 @@ class OwnerConfirmation(Base):
     forgotten_by: Mapped[str] = mapped_column(String(64), default="")
 
 
+class Answer(Base):
+    """What somebody answered to one question about one site, dated and attributed; the newest answer to a question counts.
+
+    It holds for the site with one of the names, on whatever host.  `value` is {"value": ...}; an answer taken back is kept.
+    """
+
+    __tablename__ = "answer"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    site: Mapped[str] = mapped_column(_name(600), index=True)
+    names: Mapped[list[Any]] = mapped_column(default=list)
+    question: Mapped[str] = mapped_column(_name(64))
+    value: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    by: Mapped[str] = mapped_column(String(64))
+    answered_on: Mapped[str] = mapped_column(String(10))  # YYYY-MM-DD, as the one who answered dated it
+    origin: Mapped[str] = mapped_column(Text, default="")  # file and row, or who typed it in
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Decision(Base):
+    """What an admin decided about one site beside the rules: `kind` and `value` say what; it holds until its day, or until it is withdrawn.
+
+    placement  the placement, against the recommendation; cannot pass a block          cutover  the night, YYYY-MM-DD
+    node       the destination node          leave  stays where it is          settled  a condition (its rule's id) is met
+    """
+
+    __tablename__ = "decision"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    site: Mapped[str] = mapped_column(_name(600), index=True)
+    names: Mapped[list[Any]] = mapped_column(default=list)
+    kind: Mapped[str] = mapped_column(String(16))  # placement | cutover | node | leave | settled
+    value: Mapped[str] = mapped_column(_name())
+    by: Mapped[str] = mapped_column(String(64))
+    why: Mapped[str] = mapped_column(Text, default="")
+    until: Mapped[str] = mapped_column(String(10), default="")  # YYYY-MM-DD, the last day; '' without end
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str] = mapped_column(String(64), default="")
+
+
 class Host(Base):
     """A machine we may visit, and how its last visit ended."""
 
@@ -291,6 +332,37 @@ class Plan(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     document: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
+
+
+class Approval(Base):
+    """Who approved which plan, by its fingerprint: a run needs one that stands."""
+
+    __tablename__ = "approval"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan_id: Mapped[str] = mapped_column(String(64), index=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    by: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Agreement(Base):
+    """A unit's word on one move as it was told to it: agreed, refused, or silent where the center lets silence count."""
+
+    __tablename__ = "agreement"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    site: Mapped[str] = mapped_column(_name(600), index=True)
+    unit_code: Mapped[str] = mapped_column(_name(64), default="")
+    placement: Mapped[str] = mapped_column(String(32))
+    cutover: Mapped[str] = mapped_column(String(10), default="")  # the night that it was asked about, YYYY-MM-DD
+    answer: Mapped[str] = mapped_column(String(16))  # agreed | refused | silence
+    by: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str] = mapped_column(String(64), default="")
 
 
 class Journal(Base):

@@ -1,146 +1,374 @@
 """Verdicts: for one workload's facts, each placement's state, score interval and reasons, and the recommendation.  Pure.
 
-In: facts and a rule set.  Out: a `Verdict` as data.  Hard blocks come first, scores second: a placement is
+In: facts, a rule set, today, perhaps somebody's override.  Out: a `Verdict` as data.  Blocks come first, scores second.  A placement is
 
     ineligible   a block holds                 unproven     a block may hold: a fact is unknown
     conditional  something must be done first  ready        nothing stands against it
 
-The score is 50 plus the points of the utilities that hold, kept within 0–100; utilities that are unknown widen it to an interval.
+A score is the weighted mean of seven dimensions, each 0–100.  Five start at 50 and get the points of their utilities; effort falls from
+100 with the hours of the conditions, cost with the yearly price.  What is unknown counts at its best and at its worst: an interval.  To
+learn a fact never widens it, and to add a block never raises a placement (tests/unit/test_assessment.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from operator import mul
 from typing import Any
 
-from planner import policy
+from inventory.conditions import Values
+from planner import wording
+from planner.policy import DIMENSIONS, PLACEMENTS, Dimension, Facts, Rule, RuleSet, Trials
 
 STATES = ("ready", "conditional", "unproven", "ineligible")
+_SCORED = tuple(name for name in DIMENSIONS if name not in {"effort", "cost"})
+_START = 50
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One rule's say on one placement; `holds` None means that `missing` facts decide it."""
+class Override:
+    """An admin's own choice for one workload; it cannot pass a block, and ends on its day (None: never)."""
+
+    placement: str
+    by: str
+    why: str
+    until: date | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"placement": self.placement, "by": self.by, "why": self.why, "until": self.until and self.until.isoformat()}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule says of a workload; `holds` None means that `missing` facts decide it.  Rules that do not hold are no findings."""
 
     rule: str
     effect: str
     holds: bool | None
+    placements: tuple[str, ...]
+    dimension: str
     points: int
+    effort_h: float
     message: str
     fix: str
     step: str
-    effort_h: float
+    gate: bool
+    check: str
     facts: tuple[str, ...]
     missing: tuple[str, ...]
-    evidence: tuple[Any, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Placement:
-    """One placement's assessment."""
+    """One placement's assessment: state, total score, hours (certain, and if all that is unknown goes wrong), score of each dimension."""
 
     placement: str
     state: str
-    low: int
-    high: int
+    low: float
+    high: float
     effort_h: float
-    reasons: list[Reason] = field(default_factory=list)
+    effort_most_h: float
+    dimensions: Mapping[Dimension, Interval]
+
+    @property
+    def middle(self) -> float:
+        """What placements are ranked by."""
+        return (self.low + self.high) / 2
+
+    @property
+    def open(self) -> bool:
+        """Whether it may be recommended."""
+        return self.state in {"ready", "conditional"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Verdict:
-    """The whole assessment; `strength` is dominant, leaning, undecided or insufficient data."""
+    """The whole assessment; `strength` is dominant, leaning, undecided, insufficient data, none possible, or overridden.
+
+    Dominant: above all others whatever the unknown turns out to be, in every trial.  Leaning: in so many trials as `weights.yml` asks.
+    `holds` is the share of the trials in which the first rank stands.  `computed` is what rules alone recommend; `void` says why an
+    override does not count.  `would_settle` are unknown facts on which the first rank may hang; `planner.flips` tells which do.
+    """
 
     recommendation: str
     strength: str
     confidence: float
-    would_settle: list[str]
-    placements: list[Placement]
+    holds: float
+    computed: str
+    void: str
+    would_settle: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    findings: tuple[Finding, ...]
+    override: Override | None = None
+
+    def of(self, placement: str) -> Placement | None:
+        """One placement's assessment."""
+        return next((item for item in self.placements if item.placement == placement), None)
+
+    def findings_on(self, placement: str) -> Iterator[Finding]:
+        """What rules say of one placement."""
+        return (item for item in self.findings if placement in item.placements)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the catalogue and `--json`."""
-        return asdict(self)
+        said = self.override
+        return {
+            "recommendation": self.recommendation, "strength": self.strength, "confidence": self.confidence, "holds": self.holds,
+            "computed": self.computed, "void": self.void, "would_settle": list(self.would_settle),
+            "override": said.to_json() if said else None,
+            "placements": [
+                {
+                    "placement": item.placement, "state": item.state, "low": round(item.low), "high": round(item.high),
+                    "effort_h": item.effort_h, "effort_most_h": item.effort_most_h,
+                    "dimensions": {name: [round(low, 1), round(high, 1)] for name, (low, high) in item.dimensions.items()},
+                }
+                for item in self.placements
+            ],
+            "findings": [_plain(item) for item in self.findings],
+        }  # fmt: skip
 
 
-def facts_hash(facts: policy.Facts) -> str:
-    """SHA-256 over names and values: the same for a second reading that saw the same."""
-    plain = {name: item["value"] for name, item in facts.items()}
+def _plain(item: Finding) -> dict[str, Any]:
+    return {
+        "rule": item.rule, "effect": item.effect, "holds": item.holds, "placements": list(item.placements), "dimension": item.dimension,
+        "points": item.points, "effort_h": item.effort_h, "message": item.message, "fix": item.fix, "step": item.step, "gate": item.gate,
+        "check": item.check, "facts": list(item.facts), "missing": list(item.missing),
+    }  # fmt: skip
+
+
+def facts_hash(facts: Facts, names: frozenset[str] | None = None) -> str:
+    """SHA-256 over names and values (of `names` alone): the same for a second reading that saw the same."""
+    plain = {name: item["value"] for name, item in facts.items() if names is None or name in names}
     return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
 
 
-def assess(facts: policy.Facts, rules: policy.RuleSet, language: str = "en") -> Verdict:
-    """Apply all rules.  Deterministic: depends on facts and rules alone."""
-    placements = [_placement(name, facts, rules, language) for name in policy.PLACEMENTS]
-    return _recommend(placements, facts)
+def asked(rules: RuleSet) -> frozenset[str]:
+    """The facts that a verdict depends on."""
+    return rules.facts | {f"cost.{placement}" for placement in PLACEMENTS}
 
 
-def _placement(name: str, facts: policy.Facts, rules: policy.RuleSet, language: str) -> Placement:
-    reasons: list[Reason] = []
-    low = high = 50
-    effort = 0.0
-    state = "ready"
-    for rule in rules.rules:
-        if name not in rule.placements:
-            continue
-        value = policy.holds(rule.when, facts)
-        names = tuple(dict.fromkeys(policy.asked(rule.when)))
+def values_of(facts: Facts) -> Values:
+    """Facts as conditions read them."""
+    return {name: item["value"] for name, item in facts.items()}
+
+
+# ---------------------------------------------------------------- what rules say of one placement
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the rules that hold, or may hold, add up to for one placement.  Kept as sums, so that one rule can be taken out again."""
+
+    blocks: int = 0
+    blocks_unknown: int = 0
+    conditions: int = 0
+    hours: float = 0.0
+    hours_unknown: float = 0.0
+    low: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SCORED, 0.0))
+    high: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SCORED, 0.0))
+
+    def count(self, rule: Rule, value: bool | None, sign: int = 1) -> None:
+        """Put a rule's say in (`sign` 1) or take it out (-1)."""
         if value is False:
-            continue
-        missing = tuple(item for item in names if item not in facts) if value is None else ()
-        evidence = tuple(
-            {"fact": item, "value": facts[item]["value"], "at": facts[item].get("evidence", [])} for item in names if item in facts
-        )
-        text = policy.message(rule, facts, language)
-        reasons.append(
-            Reason(
-                rule.id,
-                rule.effect,
-                value,
-                rule.points,
-                text,
-                rule.fix,
-                rule.step,
-                rule.effort_h,
-                names,
-                missing,
-                evidence,
-            )
-        )
+            return
         if rule.effect == "block":
-            state = "ineligible" if value else _worse(state, "unproven")
-        elif rule.effect == "condition" and value:
-            state = _worse(state, "conditional")
-            effort += rule.effort_h
-        elif rule.effect == "utility":
-            low += min(rule.points, 0) if value is None else rule.points
-            high += max(rule.points, 0) if value is None else rule.points
-    return Placement(name, state, max(0, min(100, low)), max(0, min(100, high)), effort, reasons)
+            if value:
+                self.blocks += sign
+            else:
+                self.blocks_unknown += sign
+        elif rule.effect == "condition":
+            if value:
+                self.conditions += sign
+                self.hours += sign * rule.effort_h
+            else:
+                self.hours_unknown += sign * rule.effort_h
+        elif rule.effect == "utility" and rule.dimension is not None:
+            self.low[rule.dimension] += sign * (min(rule.points, 0) if value is None else rule.points)
+            self.high[rule.dimension] += sign * (max(rule.points, 0) if value is None else rule.points)
+
+    def copy(self) -> Tally:
+        """One that can be changed by itself."""
+        return Tally(
+            self.blocks, self.blocks_unknown, self.conditions, self.hours, self.hours_unknown, dict(self.low), dict(self.high)
+        )  # fmt: skip
 
 
-def _worse(one: str, other: str) -> str:
-    return max(one, other, key=STATES.index)
+def judged(name: str, tally: Tally, values: Values, rules: RuleSet) -> Placement:
+    """A placement from what was counted."""
+    weights = rules.weights
+    state = "ready"
+    if tally.blocks:
+        state = "ineligible"
+    elif tally.blocks_unknown:
+        state = "unproven"
+    elif tally.conditions:
+        state = "conditional"
+    hours = round(weights.base_hours(name) + tally.hours, 6)
+    most = round(hours + tally.hours_unknown, 6)
+    scores: dict[Dimension, Interval] = {}
+    for dimension in DIMENSIONS:
+        if dimension == "effort":
+            scores[dimension] = (_falling(most, weights.hours_full), _falling(hours, weights.hours_full))
+        elif dimension == "cost":
+            price = values.get(f"cost.{name}")
+            scores[dimension] = (0.0, 100.0) if price is None else (_falling(float(price), weights.cost_full),) * 2
+        else:
+            scores[dimension] = (_within(_START + tally.low[dimension]), _within(_START + tally.high[dimension]))
+    whole = sum(weights.dimensions.values())
+    low = sum(weights.dimensions[dimension] * interval[0] for dimension, interval in scores.items()) / whole
+    high = sum(weights.dimensions[dimension] * interval[1] for dimension, interval in scores.items()) / whole
+    return Placement(name, state, round(low, 9), round(high, 9), hours, most, scores)
 
 
-def _recommend(placements: list[Placement], facts: policy.Facts) -> Verdict:
-    open_ = [item for item in placements if item.state in {"ready", "conditional"}]
-    unproven = [item for item in placements if item.state == "unproven"]
-    missing = {name for item in placements for reason in item.reasons if reason.holds is None for name in reason.missing}
-    if not open_:
-        strength = "insufficient data" if unproven else "undecided"
-        return Verdict("none", strength, 0.0, sorted(missing), placements)
-    # stable: equal middles keep the order of PLACEMENTS, the least privileged first
-    ranked = sorted(open_, key=lambda item: -(item.low + item.high))
-    best = ranked[0]
-    rivals = [item for item in (*ranked[1:], *unproven) if item.high >= best.low]
-    flips = sorted({name for item in (best, *rivals) for reason in item.reasons if reason.holds is None for name in reason.missing})
-    if not rivals:
-        strength = "dominant"
-    elif all(best.low + best.high > item.low + item.high for item in rivals if item.state != "unproven") and len(flips) < 4:
-        strength = "leaning"
+def _within(score: float) -> float:
+    return max(0.0, min(100.0, score))
+
+
+def _falling(amount: float, full: float) -> float:
+    return _within(100.0 * (1 - amount / full))
+
+
+def answers(values: Values, rules: RuleSet) -> dict[str, bool | None]:
+    """Each rule's answer, by its id."""
+    return {rule.id: rule.test(values) for rule in rules.rules}
+
+
+def tallies(said: Mapping[str, bool | None], rules: RuleSet) -> dict[str, Tally]:
+    """What was said, added up for each placement."""
+    counted: dict[str, Tally] = {name: Tally() for name in PLACEMENTS}
+    for rule in rules.rules:
+        value = said[rule.id]
+        if value is not False:
+            for name in rule.placements:
+                counted[name].count(rule, value)
+    return counted
+
+
+def best(placements: Sequence[Placement]) -> Placement | None:
+    """The first of those that may be recommended; equal ones keep the order of PLACEMENTS, the least privileged first."""
+    return max((item for item in placements if item.open), key=lambda item: item.middle, default=None)
+
+
+# ---------------------------------------------------------------- the verdict
+
+
+def assess(facts: Facts, rules: RuleSet, language: str = "en", *, today: date | None = None, override: Override | None = None) -> Verdict:
+    """Apply all rules.  Deterministic: depends on its arguments alone.  Without `today`, facts do not age and overrides do not end."""
+    values = values_of(facts)
+    said = answers(values, rules)
+    counted = tallies(said, rules)
+    placements = tuple(judged(name, counted[name], values, rules) for name in PLACEMENTS)
+    findings = tuple(_finding(rule, said[rule.id], values, language) for rule in rules.rules if said[rule.id] is not False)
+    first = best(placements)
+    rivals = _rivals(placements, first)
+    others = [item for item in placements if item is not first and item.state != "ineligible"]
+    held = _holds(first, others, rules.weights.dimensions, rules.weights.trials) if first is not None else 0.0
+    if first is not None:
+        strength = "dominant" if not rivals and held == 1 else "leaning" if held >= rules.weights.trials.hold else "undecided"
     else:
-        strength = "undecided"
-    used = {name for item in placements for reason in item.reasons for name in reason.facts}
-    confidence = round(len(used & set(facts)) / len(used), 2) if used else 0.0
-    return Verdict(best.placement, strength, confidence, flips, placements)
+        strength = "insufficient data" if any(item.state == "unproven" for item in placements) else "none possible"
+    computed = first.placement if first is not None else "none"
+    chosen, void = _overridden(override, placements, today)
+    looked_at = {item.placement for item in ((first, *rivals) if first is not None else placements)}
+    settle = {
+        name
+        for item in findings
+        if item.holds is None and item.effect != "info" and looked_at & {*item.placements}
+        for name in item.missing
+    }
+    return Verdict(
+        chosen or computed, "overridden" if chosen else strength, _confidence(chosen or computed, findings, facts, rules, today),
+        round(held, 3), computed, void, tuple(sorted(settle)), placements, findings, override,
+    )  # fmt: skip
+
+
+def _finding(rule: Rule, value: bool | None, values: Values, language: str) -> Finding:
+    missing = tuple(name for name in rule.facts if name not in values) if value is None else ()
+    return Finding(
+        rule.id, rule.effect, value, rule.placements, rule.dimension or "", rule.points, rule.effort_h,
+        wording.message(rule, values, language), wording.fix(rule, language), rule.step, rule.gate, rule.check, rule.facts, missing,
+    )  # fmt: skip
+
+
+def _rivals(placements: Sequence[Placement], first: Placement | None) -> list[Placement]:
+    """Placements that could be above the first when all is known: open or not yet proven, with an interval that reaches into its own."""
+    if first is None:
+        return []
+    return [item for item in placements if item is not first and item.state != "ineligible" and item.high > first.low]
+
+
+def _holds(first: Placement, rivals: Sequence[Placement], weights: Mapping[Dimension, float], trials: Trials) -> float:
+    """The share of trials with other weights in which no rival's middle is above the first's.  A rival not yet proven counts as proven."""
+    differences = []
+    for rival in rivals:
+        part = {name: sum(first.dimensions[name]) / 2 - sum(rival.dimensions[name]) / 2 for name in first.dimensions}
+        gap = sum(weights[name] * value for name, value in part.items())
+        swing = trials.spread * sum(weights[name] * abs(value) for name, value in part.items())
+        if gap < swing:  # otherwise no weights within the spread can turn it
+            differences.append([part.get(name, 0.0) for name in DIMENSIONS])
+    if not differences:
+        return 1.0
+    drawn = _drawn(tuple(weights[name] for name in DIMENSIONS), trials)
+    stands = [draw for draw in drawn if all(sum(map(mul, draw, part)) >= -1e-9 for part in differences)]
+    return len(stands) / trials.count
+
+
+@lru_cache(maxsize=8)
+def _drawn(weights: tuple[float, ...], trials: Trials) -> list[tuple[float, ...]]:
+    chance = random.Random(trials.seed)  # noqa: S311  (trials of weights, no secret)
+    return [tuple(weight * (1 + trials.spread * (2 * chance.random() - 1)) for weight in weights) for _ in range(trials.count)]
+
+
+def _overridden(override: Override | None, placements: Sequence[Placement], today: date | None) -> tuple[str, str]:
+    """(the overriding placement or '', why the override does not count or '')."""
+    if override is None:
+        return "", ""
+    if override.until is not None and today is not None and today > override.until:
+        return "", f"it ended on {override.until.isoformat()}"
+    state = next((item.state for item in placements if item.placement == override.placement), "ineligible")
+    if state == "ineligible":
+        return "", "a block holds, and an override cannot pass it"
+    return override.placement, ""
+
+
+def _confidence(placement: str, findings: Sequence[Finding], facts: Facts, rules: RuleSet, today: date | None) -> float:
+    """0–1: how far the facts behind the recommended placement can be believed.  Unknown ones count nothing, old ones less every day."""
+    behind = {
+        name for item in findings if item.effect != "info" and (placement in item.placements or placement == "none") for name in item.facts
+    }
+    # facts that ruled something out are as much behind it as those that hold
+    behind |= {
+        name for rule in rules.rules if rule.effect == "block" and placement in rule.placements for name in rule.facts if name in facts
+    }
+    if not behind:
+        return 0.0
+    return round(sum(_believed(facts[name], rules, today) for name in sorted(behind) if name in facts) / len(behind), 2)
+
+
+def _believed(fact: Mapping[str, Any], rules: RuleSet, today: date | None) -> float:
+    weights = rules.weights
+    belief = weights.reliability.get(source(fact), 1.0)
+    seen = fact.get("seen")
+    if today is not None and isinstance(seen, str):
+        try:
+            belief *= 0.5 ** (max(0, (today - date.fromisoformat(seen[:10])).days) / weights.half_life_days)
+        except ValueError:
+            return belief
+    return belief
+
+
+def source(fact: Mapping[str, Any]) -> str:
+    """Where a fact comes from: observed, http, inferred, answer or declared; the names in `weights.yml`."""
+    evidence = fact.get("evidence") or []
+    first = evidence[0][0] if evidence else None
+    if isinstance(first, str) and first in {"http", "answer", "declared"}:
+        return first
+    return "inferred" if fact.get("why") or not evidence else "observed"

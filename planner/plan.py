@@ -20,7 +20,7 @@ from inventory import yamlfile
 from inventory.errors import PlanError
 from inventory.register import valid_name
 from planner import assessment, policy
-from planner.workspace import Cluster, Platforms, VirtualHostServer
+from planner.platforms import Cluster, Platforms, VirtualHostServer
 
 STEPS = ("lower-ttl", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch")
 """The steps of a move, in order; each has its undo."""

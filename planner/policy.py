@@ -23,7 +23,7 @@ from inventory import conditions, yamlfile
 from inventory.conditions import Facts, asked, holds, malformed
 from inventory.errors import ConfigurationError
 
-__all__ = ["DIMENSIONS", "PLACEMENTS", "SHIPPED", "STEPS", "Facts", "Rule", "RuleSet", "Weights", "asked", "holds", "load"]
+__all__ = ["DIMENSIONS", "PLACEMENTS", "SHIPPED", "Facts", "Rule", "RuleSet", "Step", "Weights", "asked", "holds", "load"]
 
 Placement = Literal["site-cluster", "virtual-host", "vps", "colocation", "retire"]
 PLACEMENTS: tuple[Placement, ...] = ("site-cluster", "virtual-host", "vps", "colocation", "retire")
@@ -34,10 +34,13 @@ DIMENSIONS: tuple[Dimension, ...] = ("technical", "effort", "operations", "secur
 """What a score is added up from.  Effort and cost are reckoned from hours and money; utilities may add to all others."""
 
 Step = Literal[
-    "", "agree", "quarantine", "content", "provision", "preseed", "rehearse", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission"
+    "", "agree", "quarantine", "content", "provision", "preseed", "rehearse", "freeze", "sync", "verify", "cutover", "watch", "accept",
+    "decommission",
 ]  # fmt: skip
-STEPS = ("agree", "quarantine", "content", "provision", "preseed", "rehearse", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission")  # fmt: skip
 """Where in a move a finding is dealt with: `agree`, `quarantine` and `content` are people's work before anything is copied."""
+
+Skill = Literal["web", "database", "system", "network", "unit"]
+"""Whose hours a move takes; `unit` is the unit's own staff."""
 
 SHIPPED = Path(__file__).parent / "rules"
 _WEIGHTS = "weights.yml"
@@ -61,7 +64,7 @@ class Rule(_Strict):
     dimension: Dimension | None = None
     points: Annotated[int, Field(ge=-100, le=100)] = 0
     effort_h: Annotated[float, Field(ge=0, le=1000)] = 0
-    skill: Literal["web", "database", "system", "network", "unit"] = "web"
+    skill: Skill = "web"
     message: str
     message_zh: str = ""
     help: str
@@ -81,7 +84,9 @@ class Rule(_Strict):
         if (self.effect == "utility") != (self.points != 0) or (self.effect == "utility") != (self.dimension is not None):
             raise ValueError("points and a dimension belong to a utility, and every utility has both")
         if self.dimension in {"effort", "cost"}:
-            raise ValueError(f"{self.dimension} is reckoned from {'hours' if self.dimension == 'effort' else 'tariffs'}, not given in points")
+            raise ValueError(
+                f"{self.dimension} is reckoned from {'hours' if self.dimension == 'effort' else 'tariffs'}, not given in points"
+            )
         if self.effort_h and self.effect != "condition":
             raise ValueError("only a condition costs hours")
         if self.gate and self.effect != "condition":
@@ -122,6 +127,7 @@ class Weights(_Strict):
     """How much each dimension counts, and what confidence is made of; the shipped file explains each figure."""
 
     dimensions: dict[Dimension, Annotated[float, Field(ge=0)]]
+    hours: dict[Placement, dict[Skill, Annotated[float, Field(ge=0)]]] = {}
     hours_full: Annotated[float, Field(gt=0)]
     cost_full: Annotated[float, Field(gt=0)]
     reliability: dict[str, Annotated[float, Field(ge=0, le=1)]]
@@ -133,9 +139,15 @@ class Weights(_Strict):
         missing = [name for name in DIMENSIONS if name not in self.dimensions]
         if missing:
             raise ValueError(f"dimensions: {', '.join(missing)} missing")
+        if sum(self.base_hours(name) for name in PLACEMENTS) == 0:
+            raise ValueError("hours: a move to any placement takes some work")
         if not any(self.dimensions.values()):
             raise ValueError("dimensions: at least one must count")
         return self
+
+    def base_hours(self, placement: str) -> float:
+        """Hours that a move to the placement takes before any condition adds to them."""
+        return sum(hours for name, by_skill in self.hours.items() if name == placement for hours in by_skill.values())
 
 
 class _RuleFile(BaseModel):
@@ -157,6 +169,11 @@ class RuleSet:
         rules = [rule.model_dump(mode="json") for rule in self.rules]
         text = json.dumps([rules, self.weights.model_dump(mode="json")], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def unpriced(self) -> RuleSet:
+        """The same without the dimension of cost, for a center that has given no tariffs."""
+        dimensions = {**self.weights.dimensions, "cost": 0.0}
+        return RuleSet(self.rules, self.weights.model_copy(update={"dimensions": dimensions}))
 
     @cached_property
     def by_id(self) -> Mapping[str, Rule]:
@@ -212,7 +229,10 @@ def _change(rules: dict[str, Rule], name: str, changes: Mapping[str, Any], docum
     try:
         rules[name] = Rule.model_validate({**rules[name].model_dump(), **changes})
     except ValidationError as error:
-        return [f"{document.place(('change', name, *item['loc'][:1]))}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        return [
+            f"{document.place(('change', name, *item['loc'][:1]))}: {'.'.join(map(str, item['loc']))}: {item['msg']}"
+            for item in error.errors()
+        ]
     return []
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from inventory import catalogue, lifecycle, model, ssh
 from inventory.errors import InputError
-from planner import assessment, policy, reportpage, reportruns
+from planner import assessment, policy, reportpage, reportruns, wording
 from planner.reportruns import Move
 
 ASKED_FOR = ("application.name", "application.version", "database.name", "content.bytes", "content.files", "content.newest",
@@ -244,15 +244,17 @@ def _places(item: Mapping[str, Any], visits: Mapping[int, Any], now: datetime) -
 
 def _verdict(row: model.Verdict, facts: Mapping[str, Any], now: datetime, rules: policy.RuleSet | None, language: str) -> Verdict:
     # only the rule set that the verdict was made with may speak for it in another language
-    spoken = {rule.id: rule for rule in rules.rules} if rules is not None and rules.hash == row.rules_hash else {}
-    current = row.facts_hash == assessment.facts_hash(facts)
+    spoken = rules.by_id if rules is not None and rules.hash == row.rules_hash else {}
+    current = rules is None or row.facts_hash == assessment.facts_hash(facts, assessment.asked(rules))
+    values = assessment.values_of(facts)
+    findings = [
+        {**item, "message": wording.message(spoken[item["rule"]], values, language), "fix": wording.fix(spoken[item["rule"]], language)}
+        if current and item["rule"] in spoken else item
+        for item in row.data.get("findings", [])
+    ]  # fmt: skip
     placements = []
     for entry in row.data.get("placements", []):
-        reasons = [
-            {**reason, "message": policy.message(spoken[reason["rule"]], facts, language)}
-            if current and reason["rule"] in spoken else reason
-            for reason in entry["reasons"]
-        ]  # fmt: skip
+        reasons = [item for item in findings if entry["placement"] in item["placements"]]
         placements.append({**entry, "reasons": reasons, "chosen": entry["placement"] == row.recommendation})
     placements.sort(key=lambda entry: (not entry["chosen"], entry["state"] == "ineligible", -entry["low"] - entry["high"]))
     settle = tuple(str(name) for name in row.data.get("would_settle", ()))

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from planner import i18n, policy, shipped
+from planner import i18n, shipped, wording
 from planner.reportwords import Words
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -46,7 +46,7 @@ def breakable(text: str) -> Markup:
 def entry(text: str) -> str:
     """A file as comparisons write it (`f <sha256> <size>`), for people; all else as it stands."""
     match = re.fullmatch(r"f ([0-9a-f]{64}) (\d+)", text)
-    return f"{policy.show('bytes', int(match[2]))}, sha256 {match[1][:16]}…" if match else text
+    return f"{wording.show('bytes', int(match[2]))}, sha256 {match[1][:16]}…" if match else text
 
 
 def moment(at: datetime | None) -> str:
@@ -109,7 +109,7 @@ def environment(language: str, zone_: tzinfo | None = None) -> Environment:
         "word": words.word, "advice": words, "difference": words.difference, "fact": words.fact, "group": words.group,
         "sentence": words.sentence, "breakable": breakable, "entry": entry, "duration": words.duration,
         "moment": moment, "clock": clock, "number": number,
-        "size": lambda value: policy.show("bytes", value),
+        "size": lambda value: wording.show("bytes", value),
     }  # fmt: skip
     env.globals |= {"segments": segments, "span": span, "fact_value": words.value, "zone": zone}
     return env

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from planner.i18n import N_
-from planner.policy import show
+from planner.wording import show
 
 WORDS = {
     # placements
@@ -21,6 +21,7 @@ WORDS = {
     # states of a placement, and strengths of a verdict
     "ready": N_("ready"), "conditional": N_("with conditions"), "unproven": N_("unproven"), "ineligible": N_("not eligible"),
     "dominant": N_("clear"), "leaning": N_("leaning"), "undecided": N_("undecided"), "insufficient data": N_("too little is known"),
+    "none possible": N_("nothing is possible"), "overridden": N_("decided by hand"),
     # a site: declared and discovered
     "both": N_("declared and found"), "undeclared": N_("hidden"), "missing": N_("missing"),
     # effects of rules

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model, register, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
 from inventory.scope import Campus
-from planner import logins
+from planner import logins, platforms, policy
 from planner.vault import Secrets
 
 FILE = "planner.yml"
@@ -63,68 +63,11 @@ class Configuration(_Strict):
     campus: CampusFile = CampusFile()
 
 
-class Node(_Strict):
-    """A machine of the center's."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
-    address: str
-
-
-class VirtualHostServer(Node):
-    """A server for virtual hosts, with what it can take."""
-
-    php: tuple[str, ...] = ("8.2",)
-    disk_bytes: int = 200_000_000_000
-    accounts: int = 100
-
-
-class Cluster(_Strict):
-    """A site cluster: a front and its nodes."""
-
-    name: str
-    front: Node
-    nodes: Annotated[tuple[Node, ...], Field(min_length=1)]
-    profiles: tuple[str, ...] = ("static",)
-    disk_bytes: int = 200_000_000_000
-
-
-class Dns(_Strict):
-    """The name server that we may update (RFC 2136, TSIG)."""
-
-    server: str
-    zones: tuple[str, ...]
-    key_file: str
-    lowered_ttl: Annotated[int, Field(ge=5, le=3600)] = 60
-
-
-class Waves(_Strict):
-    """How many moves a wave holds."""
-
-    moves_per_wave: Annotated[int, Field(ge=1)] = 5
-
-
-class Platforms(_Strict):
-    """`inventory/platforms.yml`: where workloads can go."""
-
-    virtual_hosts: tuple[VirtualHostServer, ...] = ()
-    site_clusters: tuple[Cluster, ...] = ()
-    dns: Dns | None = None
-    waves: Waves = Waves()
-
-    @property
-    def machines(self) -> tuple[Node, ...]:
-        """Every machine of the platforms, once."""
-        found: dict[str, Node] = {node.address: node for node in self.virtual_hosts}
-        for cluster in self.site_clusters:
-            found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
-        return tuple(found.values())
-
-
 class Workspace:
     """An opened workspace."""
 
-    def __init__(self, root: Path, document: yamlfile.Document, configuration: Configuration, platforms: Platforms) -> None:
-        self.root, self.document, self.configuration, self.platforms = root, document, configuration, platforms
+    def __init__(self, root: Path, document: yamlfile.Document, configuration: Configuration, places: platforms.Platforms) -> None:
+        self.root, self.document, self.configuration, self.platforms = root, document, configuration, places
 
     @property
     def catalogue_url(self) -> str:
@@ -168,6 +111,11 @@ class Workspace:
     def campus(self) -> Campus:
         """The school's address space and domains."""
         return scope.campus(self.configuration.campus.networks, self.configuration.campus.domains)
+
+    @cached_property
+    def rules(self) -> policy.RuleSet:
+        """The rules in force: the shipped ones, with what the workspace adds and changes."""
+        return policy.load((policy.SHIPPED, self.root / "policy"))
 
     @property
     def fields(self) -> register.Register:
@@ -224,9 +172,7 @@ def _open(root: Path) -> Workspace:
     problems = [f"{document.place(('ssh', *path))}: ssh.{'.'.join(map(str, path))}: {what}" for path, what in configuration.ssh.problems()]
     if problems:
         raise ConfigurationError(problems)
-    path = root / "inventory" / "platforms.yml"
-    platforms = yamlfile.read(path).validate(Platforms) if path.exists() else Platforms()
-    return Workspace(root, document, configuration, platforms)
+    return Workspace(root, document, configuration, platforms.load(root / "inventory" / "platforms.yml"))
 
 
 SKELETON = {
@@ -249,7 +195,7 @@ campus:                            # what lies outside is off-network or off-dom
   domains: []
 """,
     "inventory/platforms.yml": """\
-# Where workloads can go.
+# Where workloads can go, and what it costs: every key stands in docs/platforms.md of the planner.
 virtual_hosts: []                  # - {name: vh1, address: 192.0.2.10, php: ["8.2"]}
 site_clusters: []                  # - {name: main, front: {name: front, address: 192.0.2.20}, nodes: [{name: n1, address: 192.0.2.21}]}
 # dns: {server: 192.0.2.53, zones: [example.edu], key_file: tsig.key, lowered_ttl: 60}
@@ -260,7 +206,7 @@ waves: {moves_per_wave: 5}
 # site: {admin: [网站责任老师], url: [门户地址]}
 # ignored: [流水号]
 """,
-    "policy/README.md": "Your own rules: `*.yml` files like the shipped `planner/rules/`; the same id replaces one.\n",
+    "policy/README.md": "Your own rules: `*.yml` like those of docs/rules.md; the same id replaces one, `change:` alters one.\n",
     ".gitignore": "catalogue.db*\nruns/\nreports/\n*.key\n",
 }
 

@@ -55,7 +55,7 @@ MODULES = {
     "start": ("init",), "register": ("register",), "hosts": ("hosts",), "doctor": ("doctor",), "look": ("discover", "sites", "show"),
     "host": ("host",),
     "differences": ("differences", "candidates"), "owners": ("owners", "owner"),
-    "view": ("view",), "dependencies": ("dependencies",), "load": ("sample", "usage"), "decide": ("assess", "explain", "plan"),
+    "view": ("view",), "dependencies": ("dependencies",), "load": ("sample", "usage"), "assess": ("assess", "explain"), "plan": ("plan",),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "run", "status", "rollback", "drift"),
     "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),

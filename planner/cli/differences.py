@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from inventory import candidates as zombies
 from inventory import differences as declared_found
 from inventory import model
+from inventory.conditions import Facts
 from inventory.errors import InputError
 from inventory.register import ascii_name, tables
 from inventory.register.fields import shipped
-from planner import policy, workspace
+from planner import wording, workspace
 from planner.cli.output import Json, emit, note, table
 from planner.i18n import N_, translator
 
@@ -74,10 +75,10 @@ def _rows(pair: declared_found.Pair, everything: bool, language: str) -> list[di
         return f", {at:%Y-%m-%d}" if at else ""
 
     def text(value: Any) -> str:
-        return "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else policy.show("", value)
+        return "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else wording.show("", value)
 
     def size(value: Any) -> str:
-        return "" if value is None else policy.show("bytes", value)
+        return "" if value is None else wording.show("bytes", value)
 
     base = {"status": pair.status, "kind": pair.kind, "name": pair.key, "unit": pair.unit or ""}
     rows = []
@@ -149,14 +150,15 @@ def _sheets(session: Session) -> dict[str, model.Declared]:
     return found
 
 
-def _row(item: model.Workload, finding: zombies.Finding, facts: policy.Facts, rules: zombies.RuleSet, language: str) -> dict[str, Any]:
+def _row(item: model.Workload, finding: zombies.Finding, facts: Facts, rules: zombies.RuleSet, language: str) -> dict[str, Any]:
     chinese = language == "zh_CN" and bool(finding.rule.message_zh)
     text = finding.rule.message_zh if chinese else finding.rule.message
     state = "excused" if finding.excused else {True: "yes", False: "no", None: "unknown"}[finding.holds]
+    values = {name: fact["value"] for name, fact in facts.items()}
     return {
         "candidate": state, "site": item.name, "unit": item.unit_code or "",
         "rule": finding.rule.id, "title": finding.rule.called(language),
-        "message": policy.fill(text, facts, "zh_CN" if chinese else "en"), "missing": list(finding.missing),
+        "message": wording.fill(text, values, "zh_CN" if chinese else "en"), "missing": list(finding.missing),
         "excused": rules.exceptions[finding.excused].called(language) if finding.excused else "",
         "facts": {name: dict(fact) for name, fact in finding.facts.items()},
     }  # fmt: skip

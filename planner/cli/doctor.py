@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from inventory import model, ssh
 from inventory.errors import InputError, MissingProgram, WorkspaceError
-from planner import execution, logins, policy, workspace
+from planner import execution, logins, workspace
 from planner.cli.output import Json, table
 
 
@@ -49,7 +49,7 @@ def doctor(as_json: Annotated[bool, Json] = False) -> None:
     )
     if platforms.dns:
         rows.append(_row("DNS key", os.access(space.dns_key(), os.R_OK), "readable", f"{space.dns_key()} cannot be read"))
-    rules = policy.load((policy.SHIPPED, space.root / "policy"))
+    rules = space.rules
     rows.append(_row("rules", True, f"{len(rules.rules)} in force", ""))
     with space.open_catalogue().session() as session:
         hosts = session.scalar(select(func.count()).select_from(model.Host)) or 0

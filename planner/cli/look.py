@@ -172,11 +172,11 @@ def sites(
         names = fields.index("names")
         write_csv(fields, ([" ".join(json.loads(cell)) if at == names else cell for at, cell in enumerate(row)] for row in rows))
     else:
-        from planner import policy
+        from planner import wording
 
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         if columns:
-            columns[TABLE.index("bytes")] = ["?" if cell is None else policy.show("bytes", cell) for cell in columns[TABLE.index("bytes")]]
+            columns[TABLE.index("bytes")] = ["?" if cell is None else wording.show("bytes", cell) for cell in columns[TABLE.index("bytes")]]
         table_of(["size" if name == "bytes" else name for name in TABLE], columns, empty="no sites yet: planner discover")
 
 
@@ -216,12 +216,12 @@ def show(
         if as_json:
             emit({**_line(item), "facts": facts})
             return
-        from planner import policy
+        from planner import wording
 
         say(f"{visible(item.name)}   unit {item.unit_code or '?'} ({visible(item.owner_reason)})   status {item.status}")
         for name, fact in facts.items():
             why = f"   ({visible(fact['why'])})" if fact.get("why") else ""
-            say(f"  {name:28} {visible(policy.show(name, fact['value']))}{why}")
+            say(f"  {name:28} {visible(wording.show(name, fact['value']))}{why}")
             for line in fact.get("lines", []):
                 say(f"      ← {visible(line)}")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from planner import policy, report, workspace
+from planner import report, workspace
 from planner.cli.output import note
 
 
@@ -32,7 +32,7 @@ def make(
     """One self-contained HTML file: units, hosts, sites with verdicts and evidence, the plan, its runs and their verification."""
     space = workspace.find()
     spoken = language.value if language else space.configuration.language
-    rules = policy.load((policy.SHIPPED, space.root / "policy"))
+    rules = space.rules
     now = datetime.now().astimezone().replace(microsecond=0)
     with space.open_catalogue().session() as session:
         found = report.gather(session, now, rules=rules, language=spoken)

@@ -3,7 +3,7 @@
 import pytest
 
 from planner import plan
-from planner.workspace import Platforms
+from planner.platforms import Platforms
 
 PLATFORMS = Platforms.model_validate({"virtual_hosts": [{"name": "vh1", "address": "192.0.2.9"}]})
 

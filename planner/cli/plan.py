@@ -1,4 +1,4 @@
-"""`planner assess`, `explain`, `plan`: verdicts with their reasons, and the plan as data."""
+"""`planner plan`: destinations, waves and dates, as data."""
 
 from __future__ import annotations
 
@@ -6,102 +6,21 @@ import subprocess
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, model
 from inventory.errors import NotFound
-from planner import assessment, plan, policy, workspace
-from planner.cli.output import Json, emit, note, say, table, visible
+from planner import assessment, plan, policy, wording, workspace
+from planner.cli.output import Json, emit, note, say, table
 
 
 def add(app: typer.Typer) -> None:
     """Hang the commands into the application."""
-    app.command("assess")(assess)
-    app.command("explain")(explain)
     plans = typer.Typer(help="Destinations, waves and steps, as data.", invoke_without_command=True, rich_markup_mode=None)
     plans.callback()(plan_make)
     plans.command("show")(plan_show)
     app.add_typer(plans, name="plan")
-
-
-def _rules(space: workspace.Workspace) -> policy.RuleSet:
-    return policy.load((policy.SHIPPED, space.root / "policy"))
-
-
-def assess(as_json: Annotated[bool, Json] = False) -> None:
-    """A verdict for each site that was found, from facts and rules alone: the same facts give the same verdict."""
-    space = workspace.find()
-    rules = _rules(space)
-    rows = []
-    with space.open_catalogue().session() as session:
-        session.execute(delete(model.Verdict))
-        for item in session.scalars(select(model.Workload).where(model.Workload.host_id.is_not(None)).order_by(model.Workload.name)):
-            verdict = assessment.assess(item.facts, rules, space.configuration.language)
-            session.add(
-                model.Verdict(
-                    workload_id=item.id, recommendation=verdict.recommendation, strength=verdict.strength,
-                    data=verdict.to_json(), rules_hash=rules.hash, facts_hash=assessment.facts_hash(item.facts),
-                    assessed_at=catalogue.now(),
-                )
-            )  # fmt: skip
-            best = next((p for p in verdict.placements if p.placement == verdict.recommendation), None)
-            rows.append(
-                {
-                    "site": item.name, "unit": item.unit_code, "verdict": verdict.recommendation, "strength": verdict.strength,
-                    "state": best.state if best else "", "score": f"{best.low}–{best.high}" if best else "",
-                    "effort_h": best.effort_h if best else None, "confidence": verdict.confidence,
-                }
-            )  # fmt: skip
-    table(
-        rows,
-        ["site", "unit", "verdict", "strength", "state", "score", "effort_h", "confidence"],
-        as_json=as_json,
-        empty="no sites yet: planner discover",
-    )
-
-
-def explain(
-    site: Annotated[str, typer.Argument(help="A site by any of its names.")],
-    placement: Annotated[str, typer.Option(help="Only this placement.")] = "",
-    as_json: Annotated[bool, Json] = False,
-) -> None:
-    """Why a site's verdict is what it is, in sentences with the measured values; what is unknown, and what it could change."""
-    space = workspace.find()
-    language = space.configuration.language
-    with space.open_catalogue().session() as session:
-        item = catalogue.workload_by_name(session, site)
-        if item.host_id is None:
-            raise NotFound(f"{item.name} is declared, but was found on no host", hint="is its server among `planner hosts list`?")
-        verdict = assessment.assess(item.facts, _rules(space), language)
-        name, unit = item.name, item.unit_code
-    if placement:
-        verdict.placements = [entry for entry in verdict.placements if entry.placement == placement]
-        if not verdict.placements:
-            raise NotFound(f"there is no placement {placement!r}", hint="one of " + ", ".join(policy.PLACEMENTS))
-    if as_json:
-        emit({"site": name, "unit": unit, **verdict.to_json()})
-        return
-    say(
-        f"{visible(name)} (unit {unit or '?'}): {verdict.recommendation}, {verdict.strength}; "
-        f"{verdict.confidence:.0%} of the facts that rules ask for are known"
-    )
-    marks = {"block": "✗", "condition": "!", "utility": "±", "info": "·"}
-    for entry in verdict.placements:
-        say(
-            f"\n{entry.placement}: {entry.state}"
-            + ("" if entry.state == "ineligible" else f", score {entry.low}–{entry.high}, {entry.effort_h:g} h of work")
-        )
-        for reason in entry.reasons:
-            mark = "?" if reason.holds is None else marks[reason.effect]
-            points = f" ({reason.points:+d})" if reason.effect == "utility" else ""
-            say(f"  {mark} {visible(reason.message)}{points}   [{reason.rule}]")
-            if reason.holds is None:
-                say(f"      unknown: {', '.join(reason.missing)}")
-            elif reason.fix and reason.effect != "utility":
-                say(f"      → {reason.fix}")
-    if verdict.would_settle:
-        say(f"\nUnknown facts that could change this: {', '.join(verdict.would_settle)}")
 
 
 def plan_make(context: typer.Context, as_json: Annotated[bool, Json] = False) -> None:
@@ -109,7 +28,7 @@ def plan_make(context: typer.Context, as_json: Annotated[bool, Json] = False) ->
     if context.invoked_subcommand:
         return
     space = workspace.find()
-    rules = _rules(space)
+    rules = space.rules
     with space.open_catalogue().session() as session:
         candidates = _candidates(session, space, rules)
         document = plan.make(candidates, space.platforms, rules.hash, dns_key=space.dns_key())
@@ -152,7 +71,7 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
     rows = [
         {
             "wave": move["wave"], "move": move["id"], "unit": move["unit"], "placement": move["placement"], "profile": move["profile"],
-            "from": move["source"]["host"], "to": move["destination"]["platform"], "size": policy.show("bytes", move["bytes"]),
+            "from": move["source"]["host"], "to": move["destination"]["platform"], "size": wording.show("bytes", move["bytes"]),
         }
         for move in document["moves"]
     ]  # fmt: skip

@@ -1,0 +1,208 @@
+"""`planner assess` and `explain`: verdicts with their reasons, what they hang on, and what would be if a fact were another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+import yaml
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inventory import catalogue, model
+from inventory.errors import InputError, NotFound
+from planner import assessment, facts, flips, policy, verdicts, wording, workspace
+from planner.cli.output import Json, emit, note, say, table, visible
+
+WhatIf = Annotated[
+    list[str],
+    typer.Option("--what-if", metavar="FACT=VALUE", help="Suppose a fact, such as site.static=true; an empty value makes it unknown."),
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the application."""
+    app.command("assess")(assess)
+    app.command("explain")(explain)
+
+
+def assess(
+    sites: Annotated[list[str] | None, typer.Argument(help="Only these, by any of their names; none: all.")] = None,
+    what_if: WhatIf = [],  # noqa: B006  (typer wants a list)
+    again: Annotated[bool, typer.Option("--again", help="Also those whose facts and rules are as they were.")] = False,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """A verdict for each site, from facts and rules alone: the same facts give the same verdict.
+
+    Sites whose facts and rules have not changed since keep theirs. With --what-if nothing is stored: what would change is shown.
+    """
+    space = workspace.find()
+    today = catalogue.now().date()
+    with space.open_catalogue().session() as session:
+        assembly = facts.Assembly(session, space, today)
+        items = [catalogue.workload_by_name(session, name) for name in sites] if sites else list(_all(session))
+        if what_if:
+            rows = _supposed(assembly, items, _changes(what_if))
+            table(rows, ["site", "unit", "verdict", "would_be", "strength", "because"], as_json=as_json, empty="nothing would change")
+            return
+        found = verdicts.update(session, assembly, items, catalogue.now(), everything=again)
+        rows = [_row(item, found.of[item.id]) for item in items]
+    counts = Counter(row["verdict"] for row in rows)
+    order = ["site", "unit", "verdict", "strength", "state", "score", "effort_h", "confidence", "open_questions"]
+    table(rows, order, as_json=as_json, empty="no sites yet: planner discover")
+    note(
+        f"{found.assessed} assessed, {len(items) - found.assessed} as before; "
+        + ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
+    )
+
+
+def _all(session: Session) -> Iterator[model.Workload]:
+    yield from session.scalars(select(model.Workload).order_by(model.Workload.name))
+
+
+def _row(item: model.Workload, data: Mapping[str, Any]) -> dict[str, Any]:
+    best = next((entry for entry in data["placements"] if entry["placement"] == data["recommendation"]), None)
+    return {
+        "site": item.name, "unit": item.unit_code, "verdict": data["recommendation"], "strength": data["strength"],
+        "state": best["state"] if best else "", "score": _range(best["low"], best["high"]) if best else "",
+        "effort_h": best["effort_h"] if best else None, "confidence": data["confidence"], "open_questions": len(data["would_settle"]),
+    }  # fmt: skip
+
+
+def _range(low: float, high: float) -> str:
+    return f"{round(low)}" if round(low) == round(high) else f"{round(low)}–{round(high)}"
+
+
+def _changes(words: Sequence[str]) -> dict[str, Any]:
+    """FACT=VALUE as given: the value is YAML, so that `true`, `7.4` in quotes, and `[a, b]` are what they look like.  Raises InputError."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not sign or not name.strip():
+            raise InputError(
+                f"{visible(word)} is no FACT=VALUE", hint="such as --what-if site.static=true or --what-if 'site.php_version=\"7.4\"'"
+            )
+        try:
+            found[name.strip()] = yaml.safe_load(text) if text.strip() else None
+        except yaml.YAMLError as error:
+            raise InputError(f"{visible(text)} is no value", hint='true, 12, "7.4", [a, b]; nothing makes the fact unknown') from error
+    return found
+
+
+def _supposed(assembly: facts.Assembly, items: Sequence[model.Workload], changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    unknown = sorted(name for name in changes if name not in assembly.rules.facts)
+    if unknown:
+        note(f"no rule asks for {', '.join(unknown)}: planner rules")
+    rows = []
+    for item in items:
+        known = assembly.of(item)
+        now, then = assembly.assess(item, known), assembly.assess(item, flips.what_if(known, changes))
+        before, after = now.of(now.recommendation), then.of(then.recommendation)
+        told = ((now.recommendation, before and before.state, now.strength), (then.recommendation, after and after.state, then.strength))
+        if told[0] == told[1]:
+            continue
+        because = [finding.message for finding in then.findings if set(changes) & set(finding.facts) and finding.effect != "info"]
+        told_of = [f"{verdict.recommendation}, {entry.state if entry else '-'}" for verdict, entry in ((now, before), (then, after))]
+        rows.append(
+            {
+                "site": item.name, "unit": item.unit_code, "verdict": told_of[0], "would_be": told_of[1], "strength": then.strength,
+                "because": "; ".join(because[:3]),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def explain(
+    site: Annotated[str, typer.Argument(help="A site by any of its names.")],
+    placement: Annotated[str, typer.Option(help="Only this placement.")] = "",
+    what_if: WhatIf = [],  # noqa: B006
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Why a site's verdict is what it is, in sentences with the measured values; what is unknown, and which facts would turn it."""
+    space = workspace.find()
+    if placement and placement not in policy.PLACEMENTS:
+        raise NotFound(f"there is no placement {visible(placement)}", hint="one of " + ", ".join(policy.PLACEMENTS))
+    with space.open_catalogue().session() as session:
+        assembly = facts.Assembly(session, space, catalogue.now().date())
+        item = catalogue.workload_by_name(session, site)
+        known = flips.what_if(assembly.of(item), _changes(what_if))
+        verdict = assembly.assess(item, known, space.configuration.language)
+        turning = flips.flips(known, assembly.rules, known=True)
+        name, unit = item.name, item.unit_code
+    if as_json:
+        data = verdict.to_json()
+        data["placements"] = [entry for entry in data["placements"] if placement in {"", entry["placement"]}]
+        data["findings"] = [entry for entry in data["findings"] if not placement or placement in entry["placements"]]
+        emit({"site": name, "unit": unit, **data, "flips": [_flip(flip) for flip in turning]})
+        return
+    say(f"{visible(name)} (unit {unit or '?'}): {verdict.recommendation}, {_strength(verdict)}; confidence {verdict.confidence:.0%}")
+    if verdict.override is not None:
+        said = verdict.override
+        until = f", until {said.until.isoformat()}" if said.until else ""
+        say(
+            f"  {said.by} chose {said.placement}{until}: {visible(said.why)}"
+            + (f" (does not count: {verdict.void})" if verdict.void else "")
+        )
+    for entry in verdict.placements:
+        if placement in {"", entry.placement}:
+            _placement(entry, list(verdict.findings_on(entry.placement)))
+    _turning(turning, verdict)
+
+
+def _strength(verdict: assessment.Verdict) -> str:
+    shown = f"{verdict.strength}"
+    return (
+        f"{shown} (first in {verdict.holds:.0%} of the trials with other weights)"
+        if verdict.strength in {"leaning", "undecided"}
+        else shown
+    )
+
+
+def _flip(flip: flips.Flip) -> dict[str, Any]:
+    known = {"is_known": flip.is_known, "known": flip.known}
+    return {"fact": flip.fact, "value": flip.value, "recommendation": flip.recommendation, "state": flip.state, **known}
+
+
+MARKS = {"block": "✗", "condition": "!", "utility": "±", "info": "·"}
+
+
+def _placement(entry: assessment.Placement, findings: Sequence[assessment.Finding]) -> None:
+    hours = f"{entry.effort_h:g}" if entry.effort_h == entry.effort_most_h else f"{entry.effort_h:g}–{entry.effort_most_h:g}"
+    say(
+        f"\n{entry.placement}: {entry.state}"
+        + ("" if entry.state == "ineligible" else f", score {_range(entry.low, entry.high)}, {hours} h of work")
+    )
+    if entry.state != "ineligible":
+        say("  " + ", ".join(f"{name} {_range(low, high)}" for name, (low, high) in entry.dimensions.items()))
+    for finding in sorted(findings, key=lambda item: (list(MARKS).index(item.effect), item.holds is None, item.rule)):
+        mark = "?" if finding.holds is None else MARKS[finding.effect]
+        points = f" ({finding.points:+d} {finding.dimension})" if finding.effect == "utility" else ""
+        hours = f" ({finding.effort_h:g} h)" if finding.effort_h else ""
+        say(f"  {mark} {visible(finding.message)}{points}{hours}   [{finding.rule}]")
+        if finding.holds is None:
+            say(f"      unknown: {', '.join(finding.missing)}")
+        elif finding.fix and finding.effect in {"block", "condition"}:
+            say(f"      → {finding.fix}" + (" (before the move begins)" if finding.gate else ""))
+
+
+def _turning(turning: Sequence[flips.Flip], verdict: assessment.Verdict) -> None:
+    unknown = [flip for flip in turning if not flip.is_known]
+    if unknown:
+        say("\nUnknown, and would turn it:")
+        for flip in unknown:
+            say(f"  {flip.fact} {_value(flip.fact, flip.value)} → {flip.recommendation} {flip.state}")
+    together = sorted(set(verdict.would_settle) - {flip.fact for flip in unknown})
+    if together:
+        say(f"\nUnknown, and could turn it together with others: {', '.join(together)}")
+    placed = [flip for flip in turning if flip.is_known and flip.recommendation != verdict.computed]
+    if placed:
+        say("\nKnown, and would turn it if it were otherwise:")
+        for flip in placed:
+            now = visible(wording.show(flip.fact, flip.known))
+            say(f"  {flip.fact} is {now}; {_value(flip.fact, flip.value)} → {flip.recommendation}")
+
+
+def _value(name: str, value: Any) -> str:
+    return f"= {visible(wording.show(name, value))}"

@@ -1,0 +1,92 @@
+"""All facts of a workload, brought together: what was found, declared, answered, and what follows from them and the platforms.
+
+In: an open catalogue, the workspace, today.  Out: for each workload the facts that rules read, each {"value", "evidence", "why", "seen"}.
+`seen` is the day on which a fact was last confirmed.  What is read once for all workloads is read when the `Assembly` is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inventory import model
+from inventory.conditions import Facts
+from planner import assessment, fitting
+from planner.assessment import Override, Verdict
+from planner.policy import RuleSet
+from planner.workspace import Workspace
+
+Fact = dict[str, Any]
+
+
+class Assembly:
+    """The facts of every workload of one catalogue, and its verdict by the rules in force."""
+
+    def __init__(self, session: Session, space: Workspace, today: date) -> None:
+        self.space, self.today = space, today
+        self.rules: RuleSet = space.rules.unpriced()
+        self._servers = _servers(session)
+        self._seen = _seen(session)
+
+    def of(self, item: model.Workload) -> Facts:
+        """What is known of one workload.  An absent name is unknown."""
+        seen = self._seen.get(item.host_id or 0, "")
+        known: dict[str, Fact] = {}
+        for name, fact in item.facts.items():
+            evidence = fact.get("evidence") or []
+            told = isinstance(evidence[0][0], int) if evidence else not name.startswith(("declared.", "http.", "owner."))
+            known[name] = {**fact, "seen": seen} if told and seen else fact
+        if item.host is not None:
+            known |= self._servers.get(item.host.address, {})
+        names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
+        return known | fitting.facts(known, names, address, self.space.platforms, self.space.campus)
+
+    def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:
+        """Its verdict, from `known` or from all that is known of it."""
+        found = self.of(item) if known is None else known
+        return assessment.assess(found, self.rules, language, today=self.today, override=self.override(item))
+
+    def override(self, item: model.Workload) -> Override | None:
+        """What an admin decided about its placement."""
+        return None
+
+
+def _servers(session: Session) -> dict[str, dict[str, Fact]]:
+    """What the sheets say of each server, by its address: facts `server.<field>`."""
+    found: dict[str, dict[str, Fact]] = {}
+    query = (
+        select(model.Declared).where(model.Declared.kind == "server", model.Declared.withdrawn_at.is_(None)).order_by(model.Declared.key)
+    )
+    for row in session.scalars(query):
+        facts = {
+            f"server.{name}": {
+                "value": value, "evidence": [["declared", row.origin, 0]], "why": f"declared in {row.origin}",
+                "seen": _day(row.imported_at),
+            }
+            for name, value in sorted(row.data.items())
+            if isinstance(value, (str, bool, int, float, list)) and name not in {"unit", "name", "address"}
+        }  # fmt: skip
+        for address in (row.key, *(row.data.get("addresses") or [])):
+            found.setdefault(str(address), facts)
+    return found
+
+
+def _seen(session: Session) -> dict[int, str]:
+    """The day on which each host last said what stands in the catalogue."""
+    query = select(model.Host.id, model.Snapshot.taken_at, model.Snapshot.seen_at).join(
+        model.Snapshot, model.Snapshot.id == model.Host.snapshot_id
+    )
+    return {key: _day(seen or taken) for key, taken, seen in session.execute(query)}
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"
+
+
+def value(facts: Mapping[str, Mapping[str, Any]], name: str, default: Any = None) -> Any:
+    """A fact's value, `default` when unknown."""
+    return facts[name]["value"] if name in facts else default

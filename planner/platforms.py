@@ -1,0 +1,427 @@
+"""Where workloads can go, and what it costs: the schema of the workspace's `inventory/platforms.yml`.
+
+In: the file.  Out: `Platforms`, frozen and validated; every problem of the file at once, with `file:line:column`.  What ships are defaults
+drawn from published hosting rules of universities; docs/platforms.md explains each key.  Sizes are bytes, or text such as `50 GB` (powers
+of 1000) and `4 GiB` (powers of 1024).  Capacity that is left out is not counted; a price that is left out is unknown, never nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import netaddr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from inventory import yamlfile
+from inventory.errors import ConfigurationError, InputError
+from inventory.scope import parse_range
+
+Part = TypeVar("Part", bound=BaseModel)
+Placement = Literal["site-cluster", "virtual-host", "vps", "colocation", "retire"]
+_UNITS = {"B": 1} | {f"{letter}B": 1000**n for n, letter in enumerate(("k", "M", "G", "T", "P"), start=1)}
+_UNITS |= {"KB": 1000} | {f"{letter}iB": 1024**n for n, letter in enumerate(("K", "M", "G", "T", "P"), start=1)}
+
+
+def size(value: Any) -> int:
+    """Bytes of `50 GB`, `1.5 TiB` or a whole number.  Raises ValueError (`Gb` would be bits, `50 G` says nothing)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})", value.strip(), re.ASCII) if isinstance(value, str) else None
+    if match is None or match.group(2) not in _UNITS:
+        raise ValueError(f"{value!r} is no size: write a number of bytes, or one with {', '.join(_UNITS)}, such as 50 GB")
+    amount = Decimal(match.group(1)) * _UNITS[match.group(2)]
+    if amount != int(amount):
+        raise ValueError(f"{value!r} is not a whole number of bytes")
+    return int(amount)
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("this is a number, not yes or no")
+    return value
+
+
+def _network(text: str) -> str:
+    try:
+        network = netaddr.IPNetwork(text)
+    except (netaddr.AddrFormatError, ValueError) as error:
+        raise ValueError(f"{text!r} is no network: write 198.51.100.0/24 or 2001:db8::/64") from error
+    if "/" not in text or network.ip != network.network:
+        raise ValueError(f"{text!r} is no network: did you mean {network.cidr}?")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        netaddr.IPAddress(text)
+    except (netaddr.AddrFormatError, ValueError) as error:
+        raise ValueError(f"{text!r} is no address") from error
+    return text
+
+
+def _range(text: str) -> str:
+    try:
+        parse_range(text)
+    except InputError as error:
+        raise ValueError(error.message) from error
+    return text
+
+
+Bytes = Annotated[int, BeforeValidator(size), Field(ge=0)]
+Some = Annotated[int, BeforeValidator(size), Field(gt=0)]
+Count = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0)]
+Amount = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, allow_inf_nan=False)]
+Cpus = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[float, BeforeValidator(_no_boolean), Field(ge=1, le=100, allow_inf_nan=False)]
+Money = Annotated[Decimal, BeforeValidator(_no_boolean), Field(ge=0, allow_inf_nan=False, max_digits=15, decimal_places=4)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Used(_Strict):
+    """What a node already carries beside the moves that we plan."""
+
+    accounts: Count = 0
+    disk_bytes: Bytes = 0
+    cpus: Amount = 0
+    memory_bytes: Bytes = 0
+
+
+class Node(_Strict):
+    """A machine of the center's."""
+
+    name: Name
+    address: str
+
+
+class VirtualHostServer(Node):
+    """A server for virtual hosts, with what it can take."""
+
+    php: tuple[str, ...] = ("8.2",)
+    databases: tuple[str, ...] = ("MariaDB 10.11",)
+    disk_bytes: Bytes = 200_000_000_000
+    accounts: Count = 100
+    cpus: Cpus | None = None
+    memory_bytes: Some | None = None
+    zone: str = "default"
+    labels: tuple[str, ...] = ()
+    used: Used = Used()
+    quota_bytes: Bytes = 1_000_000_000
+    quota_most_bytes: Bytes = 10_000_000_000
+
+
+class Cluster(_Strict):
+    """A site cluster: a front and its nodes; `plugins` and `themes` are what its profile `wordpress` allows."""
+
+    name: Name
+    front: Node
+    nodes: Annotated[tuple[Node, ...], Field(min_length=1)]
+    profiles: tuple[str, ...] = ("static",)
+    disk_bytes: Bytes = 200_000_000_000
+    cpus: Cpus | None = None
+    memory_bytes: Some | None = None
+    zone: str = "default"
+    labels: tuple[str, ...] = ()
+    used: Used = Used()
+    plugins: tuple[str, ...] = ()
+    themes: tuple[str, ...] = ()
+
+
+class VpsNode(_Strict):
+    """A hypervisor.  Its capacity is `cpus` × `cpu_overcommit` and `memory_bytes` × `memory_overcommit`, before the reserve."""
+
+    name: Name
+    cpus: Cpus
+    memory_bytes: Some
+    disk_bytes: Some
+    cpu_overcommit: Factor = 1.0
+    memory_overcommit: Factor = 1.0
+    zone: str = "default"
+    labels: tuple[str, ...] = ()
+    used: Used = Used()
+
+    @property
+    def virtual_cpus(self) -> float:
+        """How many CPUs its guests may have together."""
+        return self.cpus * self.cpu_overcommit
+
+    @property
+    def virtual_memory_bytes(self) -> int:
+        """How much memory its guests may have together."""
+        return int(self.memory_bytes * Decimal(str(self.memory_overcommit)))
+
+
+class Flavour(_Strict):
+    """A size of VPS that is on offer; `yearly` is its price."""
+
+    name: Name
+    cpus: Cpus
+    memory_bytes: Some
+    disk_bytes: Some
+    yearly: Money | None = None
+
+
+class Rack(_Strict):
+    """A rack of the machine room: units, power and switch ports, and what is taken of them."""
+
+    name: Name
+    units: Count = 42
+    used_units: Count = 0
+    power_w: Count | None = None
+    used_power_w: Count = 0
+    ports: Count | None = None
+    used_ports: Count = 0
+    zone: str = "default"
+    labels: tuple[str, ...] = ()
+
+
+class Pool(_Strict):
+    """Addresses that we may give out; `reserved` keeps some for workloads by name."""
+
+    name: Name
+    network: Annotated[str, AfterValidator(_network)]
+    placements: tuple[Placement, ...] = ("vps", "colocation")
+    zone: str = "default"
+    gateway: Address | None = None
+    exclude: tuple[Annotated[str, AfterValidator(_range)], ...] = ()
+    reserved: dict[str, Address] = {}
+
+    @property
+    def usable(self) -> netaddr.IPSet:
+        """What may be given out, reservations included: without the network's own and its broadcast address, gateway and exclusions."""
+        network = netaddr.IPNetwork(self.network)
+        found = netaddr.IPSet([network])
+        if network.size > 2:
+            found.remove(network.network)
+            if network.version == 4:
+                found.remove(network.broadcast)
+        for text in (*self.exclude, *([self.gateway] if self.gateway else [])):
+            found -= parse_range(text)
+        return found
+
+
+class SharedTariff(_Strict):
+    """A place on shared servers for a year: `yearly`, and `per_gb` for each started GB beyond `included_gb`."""
+
+    yearly: Money
+    per_gb: Money = Decimal(0)
+    included_gb: Count = 0
+
+
+class VpsTariff(_Strict):
+    """Disk beyond a flavour's own, for each started GB a year."""
+
+    per_gb: Money
+
+
+class ColocationTariff(_Strict):
+    """A machine in our room for a year: `yearly`, for each rack unit, and for each started 100 W."""
+
+    yearly: Money
+    per_u: Money = Decimal(0)
+    per_100w: Money = Decimal(0)
+
+
+class RetireTariff(_Strict):
+    """What keeping a closed site's archive costs for each started GB a year."""
+
+    archive_per_gb: Money
+
+
+class Tariffs(_Strict):
+    """Prices.  A tariff that is left out makes that cost unknown; a part that a written tariff leaves out is not charged."""
+
+    currency: str = "CNY"
+    hour: Money | None = None
+    site_cluster: SharedTariff | None = None
+    virtual_host: SharedTariff | None = None
+    vps: VpsTariff | None = None
+    colocation: ColocationTariff | None = None
+    retire: RetireTariff | None = None
+
+
+class Reserve(_Strict):
+    """What stays free: a share of each node, and room for the largest `nodes` of a kind to fail (N+1)."""
+
+    share: Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, lt=1, allow_inf_nan=False)] = 0.2
+    nodes: Count = 1
+
+
+class Headroom(_Strict):
+    """Factors over what was measured.  1.3 is the comfort factor that Azure Migrate starts from; what is measured so well as memory and
+    disk gets 1.25, the same as a fifth that stays free."""
+
+    cpu: Factor = 1.3
+    memory: Factor = 1.25
+    disk: Factor = 1.25
+
+
+class Dns(_Strict):
+    """The name server that we may update (RFC 2136, TSIG)."""
+
+    server: str
+    zones: tuple[str, ...]
+    key_file: str
+    lowered_ttl: Annotated[int, Field(ge=5, le=3600)] = 60
+
+
+class Waves(_Strict):
+    """How many moves a wave holds."""
+
+    moves_per_wave: Annotated[int, Field(ge=1)] = 5
+
+
+STANDARD = Flavour(name="standard", cpus=2, memory_bytes=4 * 1024**3, disk_bytes=50_000_000_000)
+"""The VPS that published guides of universities give without asking for reasons: 2 CPUs, 4 GB, 50 GB."""
+
+
+class Platforms(_Strict):
+    """`inventory/platforms.yml`: where workloads can go."""
+
+    virtual_hosts: tuple[VirtualHostServer, ...] = ()
+    site_clusters: tuple[Cluster, ...] = ()
+    vps_nodes: tuple[VpsNode, ...] = ()
+    flavours: tuple[Flavour, ...] = (STANDARD,)
+    vps_default: str = STANDARD.name
+    vps_system_bytes: Bytes = 10_000_000_000
+    racks: tuple[Rack, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    tariffs: Tariffs = Tariffs()
+    reserve: Reserve = Reserve()
+    headroom: Headroom = Headroom()
+    growth_months: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=120)] = 12
+    dns: Dns | None = None
+    waves: Waves = Waves()
+
+    @property
+    def machines(self) -> tuple[Node, ...]:
+        """Every machine of the platforms, once."""
+        found: dict[str, Node] = {node.address: node for node in self.virtual_hosts}
+        for cluster in self.site_clusters:
+            found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
+        return tuple(found.values())
+
+    @property
+    def default_flavour(self) -> Flavour | None:
+        """The VPS that needs no reason; None when no VPS is on offer."""
+        return next((flavour for flavour in self.flavours if flavour.name == self.vps_default), None)
+
+
+Path_ = tuple[str | int, ...]
+Problem = tuple[Path_, str]
+
+
+def load(path: Path) -> Platforms:
+    """Read the file; one that does not exist says nothing.  Raises ConfigurationError with all its problems, InputError."""
+    return of(yamlfile.read(path)) if path.exists() else Platforms()
+
+
+def of(document: yamlfile.Document) -> Platforms:
+    """A document as `Platforms`.  What one part's mistakes hide of another is shown, too: parts that are good are compared anyway."""
+    problems: list[str] = []
+    made = Platforms()
+    try:
+        made = document.validate(Platforms)
+    except ConfigurationError as error:
+        problems += error.problems
+    for path, what in _problems(document.data if isinstance(document.data, dict) else {}):
+        problems.append(f"{document.place(path)}: {'.'.join(map(str, path))}: {what}")
+    if problems:
+        raise ConfigurationError(problems)
+    return made
+
+
+def _problems(data: Mapping[Any, Any]) -> Iterator[Problem]:
+    """What is wrong between parts of the file that are right by themselves."""
+    yield from _names(data)
+    flavours = data.get("flavours", [STANDARD.model_dump()])
+    wanted = data.get("vps_default", STANDARD.name)
+    offered = [str(_named(item)) for item in flavours] if isinstance(flavours, list) else []
+    if offered and isinstance(wanted, str) and wanted not in offered:
+        path: Path_ = ("vps_default",) if "vps_default" in data else ("flavours",)
+        yield path, f"the default VPS {wanted!r} is none of the flavours {', '.join(offered)}: name one of them in vps_default"
+    for index, server in _good(data, "virtual_hosts", VirtualHostServer):
+        if server.quota_most_bytes < server.quota_bytes:
+            yield ("virtual_hosts", index, "quota_most_bytes"), "less than quota_bytes: what is given on request is at least what all get"
+    for index, rack in _good(data, "racks", Rack):
+        for name, whole, taken in (("units", rack.units, rack.used_units), ("ports", rack.ports, rack.used_ports)):
+            if whole is not None and taken > whole:
+                yield ("racks", index, f"used_{name}"), f"{taken} {name} are used of {whole}"
+    yield from _pools(list(_good(data, "pools", Pool)))
+
+
+def _named(item: Any) -> Any:
+    return item.get("name") if isinstance(item, dict) else None
+
+
+def _listed(data: Mapping[Any, Any], kind: str) -> list[Any]:
+    found = data.get(kind)
+    return found if isinstance(found, list) else []
+
+
+def _names(data: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Platforms share one space of names, since plans and playbooks name them; a machine may stand in several clusters."""
+    seen: dict[str, tuple[Path_, Any]] = {}
+    machines: list[tuple[Path_, str, Any]] = []
+    for kind in ("virtual_hosts", "site_clusters", "vps_nodes", "racks"):
+        for index, item in enumerate(_listed(data, kind)):
+            machines.append(((kind, index, "name"), _named(item), None))
+            if kind == "site_clusters" and isinstance(item, dict):
+                front, nodes = item.get("front"), _listed(item, "nodes")
+                inner: list[tuple[Path_, Any]] = [((kind, index, "front", "name"), front)]
+                inner += [((kind, index, "nodes", at, "name"), node) for at, node in enumerate(nodes)]
+                machines += [(path, _named(node), node.get("address")) for path, node in inner if isinstance(node, dict)]
+    for path, name, address in machines:
+        if not isinstance(name, str):
+            continue
+        earlier = seen.setdefault(name, (path, address))
+        if earlier[0] != path and (address is None or earlier[1] != address):
+            yield path, f"the name {name!r} stands already at {'.'.join(map(str, earlier[0]))}"
+    for kind in ("flavours", "pools"):
+        known: dict[str, int] = {}
+        for index, item in enumerate(_listed(data, kind)):
+            name = _named(item)
+            if isinstance(name, str) and known.setdefault(name, index) != index:
+                yield (kind, index, "name"), f"the name {name!r} stands already at {kind}.{known[name]}"
+
+
+def _good(data: Mapping[Any, Any], kind: str, model: type[Part]) -> Iterator[tuple[int, Part]]:
+    for index, item in enumerate(_listed(data, kind)):
+        try:
+            yield index, model.model_validate(item)
+        except ValidationError:
+            continue
+
+
+def _pools(pools: Sequence[tuple[int, Pool]]) -> Iterator[Problem]:
+    for place, (index, pool) in enumerate(pools):
+        network = netaddr.IPNetwork(pool.network)
+        for earlier, other in pools[:place]:
+            if _overlap(network, netaddr.IPNetwork(other.network)):
+                yield ("pools", index, "network"), f"{pool.network} overlaps {other.network} of pools.{earlier}"
+        if pool.gateway is not None and netaddr.IPAddress(pool.gateway) not in network:
+            yield ("pools", index, "gateway"), f"{pool.gateway} lies outside of {pool.network}"
+        for at, text in enumerate(pool.exclude):
+            if not parse_range(text).issubset(netaddr.IPSet([network])):
+                yield ("pools", index, "exclude", at), f"{text} lies outside of {pool.network}"
+        usable, given = pool.usable, dict[netaddr.IPAddress, str]()
+        for name, text in pool.reserved.items():
+            address = netaddr.IPAddress(text)
+            if address not in network:
+                yield ("pools", index, "reserved", name), f"{text} lies outside of {pool.network}"
+            elif address not in usable:
+                yield ("pools", index, "reserved", name), f"{text} is the gateway, excluded, or no host's address in {pool.network}"
+            elif given.setdefault(address, name) != name:
+                yield ("pools", index, "reserved", name), f"{text} is reserved for {given[address]!r} already"
+
+
+def _overlap(one: netaddr.IPNetwork, other: netaddr.IPNetwork) -> bool:
+    return bool(one.version == other.version and one.first <= other.last and other.first <= one.last)
