@@ -1,9 +1,9 @@
-"""What nobody has said of a workload, inferred from signs: does it hold sensitive data, do visitors log in, is it needed.  Pure.
+"""What nobody has said of a workload, presumed from signs: does it hold sensitive data, do visitors log in, is it needed.  Pure.
 
 In: a workload's facts (observed, declared, answered, from HTTP) and the day.  Out: the same facts with those that `signs.yml` derives, each
-with its value, why, and the evidence of what it was taken from.  An answer goes first, then what is declared and found; where signs point
-both ways the fact stays absent, and a question settles it.  A derived fact is made anew each time: to change an answer and derive again
-gives what would be if people had said so.
+with its value, why, and the evidence of what it was taken from; such a fact carries `presumed`.  What somebody answered is never touched.
+Where signs point both ways the fact stays absent, and a question settles it.  What was presumed is presumed anew each time: to add an
+answer and derive again gives what would be if somebody had said so.
 """
 
 from __future__ import annotations
@@ -65,17 +65,16 @@ class Complete(_Conditional):
 
 
 class Clause(_Conditional):
-    """One step: the value of the fact `from`, or `value` when `when` holds (always without it); `ask` leaves the fact unknown."""
+    """One step: `value` when `when` holds (always without it); `ask` leaves the fact unknown."""
 
-    source: Annotated[str, Field(alias="from")] = ""
     value: Any = None
     ask: bool = False
     why: str = ""
 
     @model_validator(mode="after")
     def _one(self) -> Clause:
-        if sum((bool(self.source), self.value is not None, self.ask)) != 1:
-            raise ValueError("a clause has one of from, value, ask")
+        if (self.value is not None) == self.ask:
+            raise ValueError("a clause has one of value, ask")
         if self.value is not None and not self.why:
             raise ValueError("a value that nobody said needs its why")
         return self
@@ -94,13 +93,11 @@ class Ask(_Conditional):
 class Sign(_Strict):
     """One derived fact: of the first clause that holds; or a list of all items that hold.
 
-    Of a list, nothing is collected where `none` holds; it is unknown where no item holds and `ask` does.  `answers` are the questions that
-    settle the fact.
+    Of a list, nothing is collected where `none` holds; it is unknown where no item holds and `ask` does.
     """
 
     fact: Annotated[str, Field(pattern=r"^[a-z]+\.[a-z_]+$")]
     what: str
-    answers: tuple[str, ...] = ()
     first: tuple[Clause, ...] = ()
     collect: tuple[Item, ...] = ()
     ask: Ask | None = None
@@ -136,45 +133,42 @@ def load(path: Path = SHIPPED) -> Signs:
     return yamlfile.read(path).validate(Signs)
 
 
-def questions() -> dict[str, tuple[str, ...]]:
-    """Which questions settle a derived fact, by the fact: where a verdict hangs on the fact, these are to be asked."""
-    return {sign.fact: sign.answers for sign in load().signs if sign.answers}
+def presumed(facts: Facts) -> tuple[str, ...]:
+    """The questions whose answers are only presumed: an answer that differs would change more than the score."""
+    return tuple(name for name in sorted(facts) if name.startswith("answer.") and facts[name].get("presumed"))
 
 
 def derive(facts: Facts, today: date | None = None) -> dict[str, Mapping[str, Any]]:
     """The facts with all that is derived; what was derived before is made anew.  Without `today`, no declared last day is past."""
     told = load()
-    made = {sign.fact for sign in told.signs} | {WORDS}
-    known: dict[str, Mapping[str, Any]] = {name: fact for name, fact in facts.items() if name not in made and not fact.get("completed")}
+    known: dict[str, Mapping[str, Any]] = {name: fact for name, fact in facts.items() if not fact.get("presumed")}
     values: dict[str, Any] = {name: fact["value"] for name, fact in known.items()}
+
+    def presume(name: str, fact: Mapping[str, Any]) -> None:
+        values[name] = fact["value"]
+        known[name] = {**fact, "presumed": True}
+
     for one in told.complete:
         if one.fact not in values and one.holds(values):
-            values[one.fact] = one.value
-            known[one.fact] = {**_made_of(one.value, "nothing of the kind was found", known, one.facts), "completed": True}
+            presume(one.fact, _made_of(one.value, "nothing of the kind was found", known, one.facts))
     last = values.get("declared.valid_until")
-    if today is not None and last is not None and (known.get(PASSED) is None or known[PASSED].get("completed")):
-        over = passed(str(last), today)
-        if over is not None:
-            values[PASSED] = over
-            known[PASSED] = {**_made_of(over, f"on {today.isoformat()}", known, ["declared.valid_until"]), "completed": True}
+    over = passed(str(last), today) if today is not None and last is not None else None
+    if over is not None and today is not None and known.get(PASSED, {"presumed": True}).get("presumed"):
+        presume(PASSED, _made_of(over, f"on {today.isoformat()}", known, ["declared.valid_until"]))
     found, sources = _words(values, told.words)
-    values[WORDS] = found
-    known[WORDS] = _made_of(found, "words of its names and of what people wrote of it", known, sources)
+    presume(WORDS, _made_of(found, "words of its names and of what people wrote of it", known, sources))
     for sign in told.signs:
+        if sign.fact in values:
+            continue
         fact = _collected(sign, values, known) if sign.collect else _first(sign, values, known)
         if fact is not None:
-            values[sign.fact] = fact["value"]
-            known[sign.fact] = fact
+            presume(sign.fact, fact)
     return known
 
 
 def _first(sign: Sign, values: Values, known: Facts) -> dict[str, Any] | None:
     for clause in sign.first:
-        if clause.source:
-            if clause.source in known:
-                told = known[clause.source]
-                return _made_of(told["value"], str(told.get("why") or f"{clause.source} says so"), known, [clause.source])
-        elif clause.holds(values):
+        if clause.holds(values):
             return None if clause.ask else _made_of(clause.value, clause.why, known, clause.facts)
     return None
 
