@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.conditions import Facts
-from planner import assessment, fitting
+from planner import assessment, fitting, signs
 from planner.assessment import Override, Verdict
 from planner.policy import RuleSet
 from planner.workspace import Workspace
@@ -43,7 +43,8 @@ class Assembly:
         if item.host is not None:
             known |= self._servers.get(item.host.address, {})
         names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
-        return known | fitting.facts(known, names, address, self.space.platforms, self.space.campus)
+        known |= fitting.facts(known, names, address, self.space.platforms, self.space.campus)
+        return signs.derive(known, self.today)
 
     def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:
         """Its verdict, from `known` or from all that is known of it."""
