@@ -9,14 +9,14 @@ from pydantic import BaseModel
 
 from inventory import yamlfile
 from inventory.errors import ConfigurationError
-from planner import platforms, workspace
+from planner import platforms, platformsfile, workspace
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
 
 
 def read(text):
-    return platforms.of(yamlfile.parse(text, "p.yml"))
+    return platformsfile.of(yamlfile.parse(text, "p.yml"))
 
 
 def problems(text):
@@ -34,11 +34,11 @@ def test_what_was_written_before_stays_valid(text):
 
 
 def test_no_file_says_nothing(tmp_path):
-    assert platforms.load(tmp_path / "none.yml") == platforms.Platforms()
+    assert platformsfile.load(tmp_path / "none.yml") == platforms.Platforms()
 
 
 def test_machines_are_told_once():
-    made = platforms.load(ROOT / "lab/platforms.yml")
+    made = platformsfile.load(ROOT / "lab/platforms.yml")
     assert [node.name for node in made.machines] == ["vh1", "front", "node1", "node2"]
 
 
