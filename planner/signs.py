@@ -62,6 +62,7 @@ class Complete(_Conditional):
 
     fact: str
     value: Any
+    why: str = "nothing of the kind was found"
 
 
 class Clause(_Conditional):
@@ -150,7 +151,7 @@ def derive(facts: Facts, today: date | None = None) -> dict[str, Mapping[str, An
 
     for one in told.complete:
         if one.fact not in values and one.holds(values):
-            presume(one.fact, _made_of(one.value, "nothing of the kind was found", known, one.facts))
+            presume(one.fact, _made_of(one.value, one.why, known, one.facts))
     last = values.get("declared.valid_until")
     over = passed(str(last), today) if today is not None and last is not None else None
     if over is not None and today is not None and known.get(PASSED, {"presumed": True}).get("presumed"):
@@ -185,12 +186,18 @@ def _collected(sign: Sign, values: Values, known: Facts) -> dict[str, Any] | Non
 
 def _made_of(value: Any, why: str, known: Facts, names: Iterable[str]) -> dict[str, Any]:
     """A fact with the evidence and the age of those that it was taken from."""
-    sources = [known[name] for name in dict.fromkeys(names) if name in known]
-    fact: dict[str, Any] = {"value": value, "evidence": [], "why": why or "inferred"}
-    for source in sources:
-        fact["evidence"] += [place for place in source.get("evidence") or [] if place not in fact["evidence"]]
-    seen = [str(source["seen"]) for source in sources if source.get("seen")]
-    return {**fact, "seen": min(seen)} if seen else fact
+    evidence: list[Any] = []
+    seen = ""
+    for name in dict.fromkeys(names):
+        source = known.get(name)
+        if source is not None:
+            evidence += [place for place in source.get("evidence") or () if place not in evidence]
+            day = source.get("seen")
+            seen = min(seen or day, day) if day else seen
+    fact: dict[str, Any] = {"value": value, "evidence": evidence, "why": why or "inferred"}
+    if seen:
+        fact["seen"] = seen
+    return fact
 
 
 def _words(values: Values, groups: Mapping[str, str]) -> tuple[list[str], list[str]]:
