@@ -98,7 +98,9 @@ def _is_day(value: Any) -> bool:
 def _risk(item: Subject, hours: float) -> float:
     """What can go wrong: work, visitors and the verdict's doubts.  Orders pilots only; the first moves should be harmless."""
     visits = float(item.value("use.requests_per_day", 0) or 0)
-    return round(hours + min(20.0, visits / 500) + 10 * (1 - item.verdict.confidence) + (0 if item.verdict.strength == "dominant" else 5), 3)
+    return round(
+        hours + min(20.0, visits / 500) + 10 * (1 - item.verdict.confidence) + (0 if item.verdict.strength == "dominant" else 5), 3
+    )
 
 
 def _urgency(item: Subject) -> float:
@@ -154,7 +156,9 @@ def _sizes(nodes: Iterable[Node]) -> dict[str, Mapping[str, float]]:
     return found
 
 
-def _lacking(short: dict[tuple[str, str, str], dict[str, Any]], kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]) -> None:
+def _lacking(
+    short: dict[tuple[str, str, str], dict[str, Any]], kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]
+) -> None:
     entry = short.setdefault((kind, zone, resource), {"lacking": 0.0, "by": by, "for": []})
     entry["lacking"] += amount
     entry["by"] = min(entry["by"], by)
@@ -195,7 +199,9 @@ def _addresses(made: Made) -> tuple[Mapping[str, Sequence[str]], list[dict[str, 
         return {}, []
     zones = {node.name: node.zone for node in made.nodes}
     pools = [
-        addresses.Pool(pool.name, pool.network, (pool.zone,), tuple(pool.placements), tuple(pool.exclude), dict(pool.reserved), pool.gateway)
+        addresses.Pool(
+            pool.name, pool.network, (pool.zone,), tuple(pool.placements), tuple(pool.exclude), dict(pool.reserved), pool.gateway
+        )
         for pool in platforms.pools
     ]
     wants = []
@@ -266,7 +272,14 @@ def _waves(moves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             for skill, amount in move["hours"].items():
                 hours[skill] = round(hours.get(skill, 0.0) + amount, 2)
         found.append(
-            {"wave": number, "from": min(nights), "until": max(nights), "moves": len(mine), "hours": hours, "bytes": sum(m["bytes"] for m in mine)}
+            {
+                "wave": number,
+                "from": min(nights),
+                "until": max(nights),
+                "moves": len(mine),
+                "hours": hours,
+                "bytes": sum(m["bytes"] for m in mine),
+            }
         )
     return found
 
@@ -297,7 +310,9 @@ def _problems(made: Made) -> list[str]:
     found = [problem.sentence(language) for problem in made.schedule.problems]
     for item in made.schedule.unscheduled:
         found.append(_undated(item, language))
-    found += [f"{loss.node}: if it fails, {len(loss.homeless)} of its workloads find no room" for loss in made.placed.losses if loss.homeless]
+    found += [
+        f"{loss.node}: if it fails, {len(loss.homeless)} of its workloads find no room" for loss in made.placed.losses if loss.homeless
+    ]
     return found
 
 
