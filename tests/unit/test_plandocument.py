@@ -320,7 +320,7 @@ def test_an_edit_is_either_one_of_the_four_or_refused(data):
     new = json.loads(json.dumps(plain))
     leaves = [path for path in _leaves(plain) if path[0] not in {"format"}]
     place = data.draw(st.sampled_from(leaves))
-    change(new, place, 3 - new["moves"][place[1]]["wave"] if place[2:] == ("wave",) else "changed")
+    change(new, place, 3 - new["moves"][place[1]]["wave"] if (place[0], place[2:]) == ("moves", ("wave",)) else "changed")
     places = yamlfile.parse(plandocument.text(new), "f")
     allowed = {("wave",), ("schedule", "cutover"), ("destination", "platform"), ("destination", "nodes", 0)}
     if place[0] == "moves" and place[2:] in allowed:
