@@ -1,0 +1,597 @@
+"""What people decide, approve and say of a plan, from the command line to both engines; and what the run refuses because of it."""
+
+import json
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from inventory import catalogue, model
+from inventory.errors import InputError
+from planner import approvals, bundle, decisions, facts, freshness, planstore, workspace
+from planner import cli as commands
+from planner.decisions import Decision
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from sample_plan import document, move
+
+AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+TODAY = AT.date()
+PLATFORMS = """\
+virtual_hosts: [{name: vh1, address: 192.0.2.101}, {name: vh2, address: 192.0.2.102}]
+site_clusters: [{name: main, front: {name: front, address: 192.0.2.110}, nodes: [{name: n1, address: 192.0.2.111}]}]
+vps_nodes: [{name: hv1, cpus: 8, memory_bytes: 64000000000, disk_bytes: 1000000000000}]
+"""
+
+
+def known(**values):
+    return {name.replace("__", "."): {"value": value, "evidence": [], "why": ""} for name, value in values.items()}
+
+
+class Desk:
+    """A workspace with three sites, a plan of their moves, and the commands, which run on AT's day."""
+
+    def __init__(self, folder, url, capsys, monkeypatch):
+        workspace.create(folder)
+        (folder / "planner.yml").write_text(f"catalogue: {url}\n")
+        (folder / "inventory/platforms.yml").write_text(PLATFORMS)
+        self.folder, self.capsys, self.patch = folder, capsys, monkeypatch
+        self.now = AT
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(catalogue, "now", lambda: self.now)
+        self.book = catalogue.open_catalogue(url)
+        with self.book.session() as session:
+            session.add(model.Unit(code="hist"))
+            session.flush()
+            session.add_all(model.Host(name=name, address=f"192.0.2.{n}", unit_code="hist") for n, name in ((1, "old"), (2, "older")))
+            session.flush()
+        for name in ("a", "b", "c"):
+            self.site(f"{name}.x.edu")
+        self.plan()
+
+    @property
+    def space(self):
+        return workspace.find(self.folder)
+
+    def site(self, name, host=1, **more):
+        values = {"site__docroot": f"/var/www/{name}", "site__static": True, "site__declared": True, **more}
+        main = name.partition("@")[0]
+        with self.book.session() as session:
+            row = model.Site(host_id=host, name=name, names=[main], known=model.SiteFacts(facts=known(**values)))
+            session.add(row)
+            session.flush()
+            session.add(
+                model.Workload(
+                    name=name, host_id=host, site_id=row.id, unit_code="hist", status="both", names=[main], declared={}, identified_at=AT
+                )
+            )
+
+    def change(self, name, **values):
+        """What the next visit finds."""
+        with self.book.session() as session:
+            row = session.get(model.SiteFacts, catalogue.workload_by_name(session, name).site_id)
+            row.facts = {**row.facts, **known(**values)}
+
+    def plan(self, *moves, **more):
+        """Keep a plan as planning would, from what is known now."""
+        moves = moves or (move("a"), move("b", gates=[]), move("c", gates=[], night="2026-12-08", wave=2))
+        space = self.space
+        self.now += timedelta(minutes=1)
+        with self.book.session() as session:
+            assembly = facts.Assembly(session, space, self.now.date())
+            items = freshness.workloads(session, moves)
+            told = {name: assembly.of(item) for name, item in items.items()}
+            moves = [{**item, "facts": freshness.facts_digest(told[item["id"]])} for item in moves]
+            made_from = {"facts": "0" * 64, **freshness.made_from(session, space, self.now.date())}
+            made = document(*moves, **{"made_from": made_from, "costs": None, **more})
+            planstore.keep(session, space, made, told, self.now)
+        self.document = made
+        return made
+
+    def say(self, *words, code=0):
+        """Run a command; what it printed, both streams in one."""
+        self.patch.setattr(sys, "argv", ["planner", *map(str, words)])
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            commands.main()
+        out, err = self.capsys.readouterr()
+        assert (left.value.code or 0) == code, (words, left.value.code, out, err)
+        return out + err
+
+    def json(self, *words):
+        return json.JSONDecoder().raw_decode(self.say(*words, "--json"))[0]  # notes on stderr come after it
+
+    def held(self):
+        with self.book.session() as session:
+            standing = decisions.standing(session, self.now.date())
+            return approvals.held(self.document, approvals.agreements(session, self.document), standing)
+
+    def stale(self):
+        with self.book.session() as session:
+            found = freshness.stale(session, self.space, self.document, self.document["moves"], self.now.date())
+        return freshness.lines(found)
+
+
+@pytest.fixture
+def desk(tmp_path, capsys, monkeypatch):
+    made = Desk(tmp_path / "w", f"sqlite:///{tmp_path}/c.db", capsys, monkeypatch)
+    yield made
+    made.book.close()
+
+
+@pytest.fixture
+def either_desk(tmp_path, url, capsys, monkeypatch):
+    """On SQLite, then on PostgreSQL."""
+    made = Desk(tmp_path / "w", url, capsys, monkeypatch)
+    yield made
+    made.book.close()
+
+
+# ---------------------------------------------------------------- decisions
+
+
+def decision(site="a.x.edu", kind="cutover", value="2026-12-24", **more):
+    return Decision(
+        **{
+            "site": site,
+            "names": ("a.x.edu", "www.a.x.edu"),
+            "kind": kind,
+            "value": value,
+            "by": "chen",
+            "why": "asked",
+            "until": "",
+            "at": AT,
+            **more,
+        }
+    )
+
+
+def kept(book, *given, on=TODAY):
+    with book.session() as session:
+        for item in given:
+            decisions.add(session, item)
+        session.flush()
+        return decisions.standing(session, on)
+
+
+def test_a_decision_is_found_by_any_name_until_its_day(book):
+    found = kept(book, decision(until="2026-11-30"))
+    for name, names in (("a.x.edu", ()), ("q", ("www.a.x.edu",)), ("a.x.edu@new", ("a.x.edu",))):
+        assert found.of(name, names)["cutover"].value == "2026-12-24", name
+    assert found.of("b.x.edu", ("b.x.edu",)) == {}
+    with book.session() as session:
+        assert decisions.standing(session, date(2026, 11, 30)).standing
+        assert not decisions.standing(session, date(2026, 12, 1)).standing
+
+
+def test_one_of_several_copies_is_not_the_others(book):
+    found = kept(book, decision("a.x.edu@old", kind="leave", value=""))
+    assert found.of("a.x.edu@old", ("a.x.edu",))
+    assert not found.of("a.x.edu@older", ("a.x.edu",))
+    assert found.of("a.x.edu", ("a.x.edu",)), "when there is only one copy left, it is this one"
+
+
+def test_the_later_word_counts_and_what_contradicts_it_is_withdrawn(book):
+    found = kept(book, decision(), decision(value="2026-12-25"), decision(kind="node", value="vh2"), decision(kind="settled", value="r1"),
+                 decision(kind="settled", value="r2"))  # fmt: skip
+    assert {kind: item.value for kind, item in found.of("a.x.edu").items()} == {"cutover": "2026-12-25", "node": "vh2"}
+    assert set(found.settled("a.x.edu")) == {"r1", "r2"}
+    found = kept(book, decision(kind="leave", value=""))
+    assert set(found.of("a.x.edu")) == {"leave"}
+    assert set(found.settled("a.x.edu")) == {"r1", "r2"}
+    assert set(kept(book, decision(kind="placement", value="vps")).of("a.x.edu")) == {"placement"}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"why": " "}, "why"), ({"kind": "placement", "value": "cloud"}, "no placement"), ({"until": "2026-11-23"}, "is over")],
+)
+def test_what_cannot_be_decided(book, more, words):
+    with pytest.raises(InputError, match=words):
+        kept(book, decision(**more))
+
+
+def test_the_hash_is_of_what_a_plan_is_made_from(book):
+    none = decisions.Decisions().hash
+    one = kept(book, decision())
+    assert one.hash != none
+    assert kept(book, decision(why="another reason", by="li")).hash == one.hash
+    assert kept(book, decision(kind="settled", value="r")).hash == one.hash
+    assert kept(book, decision(value="2026-12-26")).hash != one.hash
+    ending = kept(book, decision(until="2026-12-01"))
+    with book.session() as session:
+        assert decisions.standing(session, date(2026, 12, 2)).hash == none != ending.hash
+
+
+# ---------------------------------------------------------------- overrides
+
+
+def test_an_override_says_who_why_and_until_when(either_desk):
+    desk = either_desk
+    desk.say(
+        "plan", "override", "a-x-edu", "--cutover", "2026-12-24", "--node", "vh2", "--by", "chen", "--why", "exams", "--until", "2026-12-31"
+    )
+    rows = desk.json("plan", "overrides")
+    assert [(r["site"], r["kind"], r["value"], r["by"], r["why"], r["until"]) for r in rows] == [
+        ("a.x.edu", "cutover", "2026-12-24", "chen", "exams", "2026-12-31"), ("a.x.edu", "node", "vh2", "chen", "exams", "2026-12-31"),
+    ]  # fmt: skip
+    assert desk.stale() == ["an admin's decision came, was withdrawn or ended"]
+    assert "is withdrawn" in desk.say("plan", "override", "a.x.edu", "--withdraw", "cutover", "--by", "li")
+    assert [r["kind"] for r in desk.json("plan", "overrides")] == ["node"]
+    desk.say("plan", "override", "a.x.edu", "--withdraw", "all")
+    assert desk.json("plan", "overrides") == []
+    assert desk.stale() == []
+    desk.say("plan", "override", "a.x.edu", "--withdraw", "all", code=5)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["a.x.edu"], 2, "what is decided?"),
+        (["a.x.edu", "--leave", "--node", "vh1"], 2, "what is decided?"),
+        (["a.x.edu", "--leave", "--withdraw", "all"], 2, "what is decided?"),
+        (["a.x.edu", "--leave"], 2, "why?"),
+        (["a.x.edu", "--node", "vh9", "--why", "x"], 2, "vh9 is no place for virtual-host"),
+        (["a.x.edu", "--node", "main", "--why", "x"], 2, "main is no place for virtual-host"),
+        (["a.x.edu", "--placement", "cloud", "--why", "x"], 2, "there is no placement cloud"),
+        (["a.x.edu", "--cutover", "24.12.2026", "--why", "x"], 2, "is no date"),
+        (["a.x.edu", "--cutover", "2026-11-23", "--why", "x"], 2, "is over"),
+        (["a.x.edu", "--leave", "--why", "x", "--until", "2026-11-23"], 2, "is over"),
+        (["a.x.edu", "--withdraw", "colour"], 2, "cannot be withdrawn"),
+        (["no.such.site", "--leave", "--why", "x"], 5, "no site"),
+    ],
+)
+def test_an_override_that_cannot_be(desk, words, code, said):
+    assert said in desk.say("plan", "override", *words, code=code)
+    assert desk.json("plan", "overrides") == []
+
+
+def test_an_override_of_placement_changes_the_verdict_and_cannot_pass_a_block(desk):
+    desk.say("plan", "override", "a.x.edu", "--placement", "vps", "--why", "their own administrator", "--by", "chen")
+    rows = {row["site"]: row for row in desk.json("assess")}
+    assert (rows["a.x.edu"]["verdict"], rows["a.x.edu"]["strength"]) == ("vps", "overridden")
+    assert rows["b.x.edu"]["strength"] != "overridden"
+    (desk.folder / "policy/ours.yml").write_text(
+        "rules: [{id: no-vps, placements: [vps], when: {fact: site.static, is: true}, effect: block, message: static sites get none, help: x}]\n"
+    )
+    refused = desk.say("plan", "override", "b.x.edu", "--placement", "vps", "--why", "x", code=7)
+    assert "b.x.edu cannot go to vps: a block holds" in refused
+    assert "static sites get none   [no-vps]" in refused
+    assert [row["site"] for row in desk.json("plan", "overrides")] == ["a.x.edu"]
+    rows = {row["site"]: row for row in desk.json("assess")}
+    assert rows["a.x.edu"]["strength"] != "overridden", "a block that came later is not passed either"
+
+
+def test_the_name_of_several_moves_has_to_be_told_apart(desk):
+    desk.site("a.x.edu@older", host=2)
+    twin = move("a", id="a-2", group="a-2", gates=[])
+    twin["source"] = {**twin["source"], "host": "older"}
+    desk.plan(move("a"), twin)
+    assert "one of a-x-edu, a-2" in desk.say("plan", "override", "a.x.edu", "--leave", "--why", "x", code=2)
+    desk.say("plan", "override", "a-2", "--leave", "--why", "x")
+    assert [row["site"] for row in desk.json("plan", "overrides")] == ["a.x.edu@older"]
+
+
+# ---------------------------------------------------------------- edited by hand
+
+
+def edit(desk, change, name="plan.yml"):
+    path = desk.space.plan_folder(desk.document["id"]) / "plan.yml"
+    data = yaml.safe_load(path.read_text())
+    change(data)
+    target = path.with_name(name)
+    target.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    return target
+
+
+def test_an_edited_plan_is_checked_and_adopted(desk):
+    assert "as it was made" in desk.say("plan", "check")
+
+    def change(plan):
+        plan["moves"][0]["schedule"]["cutover"] = date(2026, 12, 24)
+        plan["moves"][0]["note"] = "their anniversary"
+        plan["moves"][1]["destination"]["platform"] = "vh2"
+        plan["left"].append({"site": "c.x.edu", "why": "it closes"})
+        plan["moves"].pop()
+
+    path = edit(desk, change)
+    before = planstore.path(desk.space, desk.document["id"])
+    assert path == before
+    assert [(e["move"], e["kind"]) for e in desk.json("plan", "check")["changed"]] == [
+        ("a-x-edu", "cutover"), ("b-x-edu", "node"), ("c-x-edu", "leave"),
+    ]  # fmt: skip
+    assert "destination" not in desk.say("plan", "show", code=7)
+    refused = desk.say("plan", "adopt", "--by", "chen", code=2)
+    assert f"why?  {path}:" in refused
+    assert desk.json("plan", "overrides") == []
+    desk.say("plan", "adopt", "--by", "chen", "--why", "more room")
+    assert [(r["site"], r["kind"], r["value"], r["why"]) for r in desk.json("plan", "overrides")] == [
+        ("a.x.edu", "cutover", "2026-12-24", "their anniversary"), ("b.x.edu", "node", "vh2", "more room"), ("c.x.edu", "leave", "", "it closes"),
+    ]  # fmt: skip
+    assert "as it was made" in desk.say("plan", "check"), "the plan's own file is written back"
+    assert "nothing was changed" in desk.say("plan", "adopt")
+
+
+def test_what_only_planning_makes_is_refused_and_nothing_is_kept(desk):
+    def change(plan):
+        plan["moves"][0]["schedule"]["cutover"] = "2026-12-24"
+        plan["moves"][1]["destination"]["address"] = "192.0.2.7"
+
+    path = edit(desk, change, "mine.yml")
+    for words in (("check", path), ("adopt", path, "--why", "x")):
+        assert "moves.1.destination.address: only planning makes this" in desk.say("plan", *words, code=2)
+    assert desk.json("plan", "overrides") == []
+    edit(desk, lambda plan: plan["moves"][1]["destination"].update(platform="vh9"), "mine.yml")
+    assert "vh9 is no place for virtual-host: vh1, vh2" in desk.say("plan", "adopt", path, "--why", "x", code=2)
+    edit(desk, lambda plan: plan.update(id="plan-0123456789", problems=["x"]), "mine.yml")
+    assert "is not in the catalogue" in desk.say("plan", "check", path, code=5)
+
+
+# ---------------------------------------------------------------- compared
+
+
+def test_the_newest_plan_is_compared_with_the_approved_one(either_desk):
+    desk = either_desk
+    first = desk.document["id"]
+    assert "there is no plan to compare" in desk.say("plan", "diff", code=5)
+    desk.say("plan", "approve", "--by", "chen")
+    desk.now += timedelta(hours=1)
+    second = desk.plan(move("a"), move("b", gates=[], night="2026-12-08", wave=2), move("c", gates=[], night="2026-12-08", wave=2))["id"]
+    desk.now += timedelta(hours=1)
+    desk.change("a.x.edu", site__php_version="8.1")
+    third = desk.plan(move("a"), move("b", gates=[]))["id"]
+    changes = desk.json("plan", "diff")
+    assert (changes["old"], changes["new"]) == (first, third)
+    assert {"kind": "fact", "move": "a.x.edu", "what": "site.php_version", "old": None, "new": "8.1"} in changes["changes"]
+    assert [(c["kind"], c["move"]) for c in changes["changes"] if c["kind"] == "removed"] == [("removed", "c.x.edu")]
+    assert desk.json("plan", "diff", first, second)["changes"]
+    assert desk.json("plan", "diff", second)["new"] == third
+    desk.say("plan", "unapprove", first)
+    assert desk.json("plan", "diff")["old"] == second
+    desk.say("plan", "diff", "--exit-code", code=1)
+    desk.say("plan", "diff", third, third, "--exit-code")
+    path = edit(desk, lambda plan: plan["moves"][0]["schedule"].update(cutover="2026-12-24"), "mine.yml")
+    assert "cut over on 2026-12-24 instead of 2026-12-01 (+23 days)" in desk.say("plan", "diff", "", path)
+    desk.say("plan", "diff", "plan-0", code=5)
+
+
+# ---------------------------------------------------------------- approved
+
+
+def test_an_approval_is_of_one_fingerprint_and_can_be_withdrawn(desk):
+    desk.say("plan", "unapprove", code=5)
+    desk.say("plan", "approve", "--by", "chen", "--note", "as discussed")
+    with desk.book.session() as session:
+        row = approvals.approval(session, desk.document)
+        assert (row.by, row.note, row.fingerprint) == ("chen", "as discussed", desk.document["fingerprint"])
+        assert approvals.approval(session, {**desk.document, "fingerprint": "f" * 64}) is None
+    assert "approved by chen on 2026-11-24" in desk.say("status")
+    desk.say("plan", "unapprove", "--by", "li")
+    assert "not approved" in desk.say("status")
+    assert "nobody has approved" in desk.say("run", "--yes", code=7)
+
+
+def test_a_plan_with_problems_is_approved_only_with_a_reason(desk):
+    desk.plan(problems=["the crew is full on 2026-12-01"])
+    assert "the crew is full" in desk.say("plan", "approve", "--by", "chen", code=7)
+    desk.say("plan", "approve", "--by", "chen", "--despite", "two more hands come")
+    with desk.book.session() as session:
+        assert approvals.approval(session, desk.document).note == "despite 1 problems: two more hands come"
+
+
+STALE = {
+    "facts": (lambda desk: desk.change("b.x.edu", site__php_version="8.1"), "b-x-edu: site.php_version was unknown, is 8.1"),
+    "platforms": (
+        lambda desk: (desk.folder / "inventory/platforms.yml").write_text(PLATFORMS.replace("vh2", "vh3")),
+        "platforms.yml changed",
+    ),
+    "calendar": (lambda desk: (desk.folder / "calendar.yml").write_text("cutovers: 3\n"), "calendar.yml changed"),
+    "rules": (
+        lambda desk: (desk.folder / "policy/ours.yml").write_text(
+            "rules: [{id: ours, placements: [vps], when: {fact: site.static, is: true}, effect: info, message: m, help: x}]\n"
+        ),
+        "the rules or weights changed",
+    ),
+    "decisions": (
+        lambda desk: desk.say("plan", "override", "c.x.edu", "--cutover", "2026-12-24", "--why", "x"),
+        "an admin's decision came, was withdrawn or ended",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STALE)
+def test_a_stale_plan_is_neither_run_nor_approved_and_says_what_changed(desk, what):
+    change, words = STALE[what]
+    desk.say("plan", "approve", "--by", "chen")
+    desk.say("generate")
+    assert desk.stale() == []
+    change(desk)
+    for command in (("run", "--yes"), ("plan", "approve", "--by", "chen")):
+        refused = desk.say(*command, code=7)
+        assert f"{desk.document['id']} is not of today" in refused
+        assert words in refused
+    desk.say("generate")
+
+
+def test_what_grows_every_day_makes_nothing_stale(desk):
+    desk.change("a.x.edu", content__bytes=7, use__requests_per_day=3.5, site__php_end="2027-01-01", database__bytes=9)
+    assert desk.stale() == []
+
+
+def test_without_the_kept_facts_the_move_is_named(desk):
+    kept_facts = desk.space.plan_folder(desk.document["id"]) / "facts.json"
+    kept_facts.write_text(kept_facts.read_text().replace("/var/www", "/srv/www"))
+    desk.change("a.x.edu", site__docroot="/srv/other")
+    assert desk.stale() == ["a-x-edu: what was found of it differs from what it was planned with"]
+
+
+def test_a_site_that_is_gone_is_named(desk):
+    with desk.book.session() as session:
+        session.delete(catalogue.workload_by_name(session, "a.x.edu"))
+    assert desk.stale() == ["a-x-edu: it is no longer found where it was"]
+
+
+def test_an_override_that_ended_makes_the_plan_stale(desk):
+    desk.say("plan", "override", "c.x.edu", "--cutover", "2026-12-08", "--why", "x", "--until", "2026-11-25")
+    desk.plan()
+    desk.now += timedelta(days=1)
+    assert desk.stale() == []
+    desk.now += timedelta(days=1)
+    assert desk.stale() == ["an admin's decision came, was withdrawn or ended"]
+
+
+# ---------------------------------------------------------------- gates and agreements
+
+
+def test_a_gate_is_settled_by_name_and_can_be_unsettled(desk):
+    assert desk.held() == {"a-x-edu": ["the gate infected is not settled: 12 files look infected"]}
+    assert "its gates: infected" in desk.say("plan", "settle", "a-x-edu", "old-php", "--why", "x", code=2)
+    assert "why?" in desk.say("plan", "settle", "a-x-edu", "infected", code=2)
+    desk.say("plan", "settle", "a.x.edu", "infected", "--by", "chen", "--why", "cleaned and scanned")
+    assert desk.held() == {}
+    assert desk.stale() == [], "the plan need not be made anew"
+    desk.say("plan", "settle", "a.x.edu", "infected", "--withdraw")
+    assert "a-x-edu" in desk.held()
+    desk.say("plan", "settle", "a.x.edu", "infected", "--withdraw", code=5)
+
+
+def word(desk, name="b-x-edu"):
+    row = next(row for row in desk.json("plan", "agreements") if row["move"] == name)
+    return row["answer"], row["counts"]
+
+
+def test_an_agreement_is_to_a_night_and_a_placement(either_desk):
+    desk = either_desk
+    assert word(desk) == ("", False)
+    desk.say("plan", "agree", "b-x-edu", "--unit-agrees", "--by", "Prof. Li", "--note", "by mail")
+    assert word(desk) == ("agreed", True)
+    desk.plan(move("b", gates=[], night="2026-12-02"))
+    assert word(desk) == ("agreed to another date", False)
+    desk.plan(move("b", gates=[], placement="retire", by="by hand", steps=["cutover"], destination={}))
+    assert word(desk) == ("agreed to another placement", False)
+    desk.plan()
+    assert word(desk) == ("agreed", True)
+    desk.say("plan", "agree", "b-x-edu", "--withdraw")
+    assert word(desk) == ("", False)
+    desk.say("plan", "agree", "b-x-edu", "--withdraw", code=5)
+    desk.say("plan", "agree", "b-x-edu", "--silence", "--on", "2026-12-05")
+    assert word(desk) == ("silence to another date", False)
+
+
+def test_a_refusal_holds_the_move_whatever_its_date_until_the_unit_says_otherwise(desk):
+    desk.say("plan", "agree", "b-x-edu", "--refuses", "--by", "Prof. Li", "--note", "exams")
+    assert desk.held()["b-x-edu"] == ["its unit refused, says Prof. Li: exams"]
+    desk.plan(move("b", gates=[], night="2026-12-02"))
+    assert desk.held()["b-x-edu"] == ["its unit refused virtual-host on 2026-12-01, says Prof. Li: exams"]
+    desk.say("plan", "agree", "b-x-edu", "--unit-agrees", "--by", "Prof. Li")
+    assert desk.held() == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["b-x-edu"], "what does the unit say?", 2),
+        (["b-x-edu", "--refuses", "--silence"], "what does the unit say?", 2),
+        (["b-x-edu", "--unit-agrees"], "who of the unit", 2),
+        (["q-x-edu", "--silence"], "has no move q-x-edu", 5),
+        (["b-x-edu", "--silence", "--on", "tomorrow"], "is no date", 2),
+    ],
+)
+def test_words_that_are_none(desk, words, said, code):
+    assert said in desk.say("plan", "agree", *words, code=code)
+
+
+# ---------------------------------------------------------------- the run
+
+
+class Carrier:
+    """Stands where Ansible would be: takes each move to its end, or fails it."""
+
+    def __init__(self, document, failing=()):
+        from planner import execution
+
+        self.document, self.failing, self.carried = document, failing, []
+        self.stop, self.run, self.bundle = execution.Stop(), "run-1", None
+        self.hosts = type("Hosts", (), {"peer": None})
+
+    def forward(self, one, now, until=""):
+        from inventory.errors import RunError
+
+        self.carried.append(one["id"])
+        for step in one["steps"]:
+            now.take(step, "started")
+            if one["id"] in self.failing:
+                now.take(step, "failed", "x")
+                raise RunError(f"{one['id']}: {step}: x")
+            now.take(step, "done")
+
+
+@pytest.fixture
+def runs(desk, monkeypatch):
+    """Runs the newest plan with a carrier of ours; returns it and what was printed."""
+    from planner.cli import carry
+
+    def run(*words, failing=(), code=0):
+        made = Carrier(desk.document, failing)
+        monkeypatch.setattr(carry, "_carrier", lambda *_: made)
+        monkeypatch.setattr(carry, "_ready", lambda *_: None)
+        monkeypatch.setattr(carry.execution, "end_leftovers", lambda _: [])
+        desk.say("generate")
+        return made.carried, desk.say("run", "--yes", *words, code=code)
+
+    return run
+
+
+def test_the_run_leaves_out_what_is_held_and_carries_the_others(desk, runs):
+    desk.plan(groups=[{"group": f"{name}-x-edu", "moves": [f"{name}-x-edu"]} for name in "abc"])
+    desk.say("plan", "approve", "--by", "chen")
+    desk.say("plan", "agree", "b-x-edu", "--refuses", "--by", "Li")
+    carried, said = runs()
+    assert carried == ["c-x-edu"]
+    assert "a-x-edu: the gate infected is not settled: 12 files look infected" in said
+    assert "b-x-edu: its unit refused" in said
+    carried, said = runs("--move", "a-x-edu", code=7)
+    assert carried == []
+    assert "the gate infected is not settled" in said
+    desk.say("plan", "settle", "a-x-edu", "infected", "--why", "cleaned")
+    assert runs("--move", "a-x-edu")[0] == ["a-x-edu"]
+
+
+def test_a_failed_group_holds_back_only_its_successors(desk, runs):
+    after = [{"group": f"{name}-x-edu", "moves": [f"{name}-x-edu"], "after": ["a-x-edu"] if name == "c" else []} for name in "abc"]
+    desk.plan(move("a", gates=[]), move("b", gates=[]), move("c", gates=[], night="2026-12-08", wave=2), groups=after)
+    desk.say("plan", "approve", "--by", "chen")
+    carried, said = runs(failing=["a-x-edu"], code=8)
+    assert carried == ["a-x-edu", "b-x-edu"]
+    assert "c-x-edu: a-x-edu must be moved before it" in said
+    assert runs()[0] == ["a-x-edu", "b-x-edu", "c-x-edu"]
+
+
+def test_what_has_begun_goes_on_though_the_plan_is_stale(desk, runs):
+    desk.say("plan", "approve", "--by", "chen")
+    with desk.book.session() as session:
+        session.add(model.Journal(plan_id=desk.document["id"], move="b-x-edu", step="freeze", event="started", at=AT))
+    desk.change("b.x.edu", site__php_version="8.1")
+    desk.change("c.x.edu", site__php_version="8.1")
+    carried, said = runs(code=7)
+    assert carried == []
+    assert "c-x-edu: site.php_version was unknown, is 8.1" in said
+    assert "b-x-edu: site" not in said
+    assert runs("--move", "b-x-edu")[0] == ["b-x-edu"]
+
+
+def test_what_is_carried_out_by_hand_has_no_playbooks_and_is_not_run(desk, runs):
+    vps = {"platform": "hv1", "nodes": ["hv1"], "flavour": "small", "address": "192.0.2.200"}
+    desk.plan(move("a", gates=[]), move("b", gates=[], placement="vps", by="by hand", steps=["provision", "cutover"], destination=vps))
+    desk.say("plan", "approve", "--by", "chen")
+    carried, said = runs()
+    assert carried == ["a-x-edu"]
+    assert "b-x-edu: it is carried out by hand" in said
+    folder = desk.space.plan_folder(desk.document["id"]) / "bundle"
+    assert [path.name for path in (folder / "moves").iterdir()] == ["a-x-edu"]
+    assert "hv1" not in (folder / "inventory/hosts.json").read_text()
+    bundle.check(folder)
+    states = {row["move"]: row["state"] for row in desk.json("status")}
+    assert states["b-x-edu"] == "by hand"
