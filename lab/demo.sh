@@ -37,6 +37,8 @@ planner explain www.hist.campus.test --placement virtual-host
 say "planner plan, generate: destinations and waves, then Ansible playbooks"
 planner plan
 planner generate
+say "planner plan approve: only what somebody has approved is run"
+planner plan approve --by "the head of operations" --despite "this is a lab"
 
 say "planner run: four moves, while visitors and an editor are at work"
 $LAB ctl -- "$ROOT/.venv/bin/python" "$ROOT/lab/visitors.py" "$WORK/runs/visitors.log" &

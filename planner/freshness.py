@@ -48,14 +48,15 @@ class Difference:
 # ---------------------------------------------------------------- what a move is built on
 
 
+_GROWS = ("bytes", "_seconds", "rows_estimate", "_end", "_supported")
+
+
 def built_on(facts: Facts) -> dict[str, Any]:
     """The facts that a move is built on: what grows or ages with every day does not change the move."""
     return {
         name: item["value"]
         for name, item in sorted(facts.items())
-        if name.startswith(("site.", "application.", "database."))
-        and name not in {"database.bytes", "database.rows_estimate"}
-        and not name.endswith(("_end", "_supported"))
+        if name.startswith(("site.", "application.", "database.")) and not name.endswith(_GROWS)
     }
 
 

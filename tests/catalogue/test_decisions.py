@@ -416,7 +416,7 @@ def test_a_stale_plan_is_neither_run_nor_approved_and_says_what_changed(desk, wh
 
 
 def test_what_grows_every_day_makes_nothing_stale(desk):
-    desk.change("a.x.edu", content__bytes=7, use__requests_per_day=3.5, site__php_end="2027-01-01", database__bytes=9)
+    desk.change("a.x.edu", content__bytes=7, use__requests_per_day=3.5, site__php_end="2027-01-01", database__bytes=9, database__myisam_bytes=9)
     assert desk.stale() == []
 
 

@@ -62,6 +62,8 @@ def planned(campus, space):
     campus.planner(space, "assess")
     campus.planner(space, "plan")
     campus.planner(space, "generate")
+    assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
+    campus.planner(space, "plan", "approve", "--by", "the lab", "--despite", "this is a lab")
     return next((space / "plans").iterdir()) / "bundle"
 
 
