@@ -82,7 +82,7 @@ class Decisions:
 
 def standing(session: Session, on: date) -> Decisions:
     """The decisions that stand on a day: neither withdrawn nor ended."""
-    query = select(model.Decision).where(model.Decision.withdrawn_at.is_(None)).order_by(model.Decision.id)
+    query = select(model.Decision).where(model.Decision.withdrawn_at.is_(None), model.Decision.kind.in_(KINDS)).order_by(model.Decision.id)
     return Decisions(tuple(_plain(row) for row in session.scalars(query) if not row.until or row.until >= on.isoformat()))
 
 

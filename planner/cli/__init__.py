@@ -95,7 +95,11 @@ def main() -> None:
     except PlannerError as error:
         from rich.console import Console
 
-        Console(stderr=True, soft_wrap=True).print(f"planner: {error}", markup=False, highlight=False, style="red")
+        from planner.cli.output import visible
+
+        # a message may repeat what a host or a file says
+        text = "\n".join(visible(line) for line in str(error).split("\n"))
+        Console(stderr=True, soft_wrap=True).print(f"planner: {text}", markup=False, highlight=False, style="red")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("planner: interrupted\n")

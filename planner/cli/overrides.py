@@ -56,6 +56,15 @@ def _workload(session: Session, name: str) -> tuple[model.Workload, dict[str, An
     return item or catalogue.workload_by_name(session, move["site"] if move is not None else name), move
 
 
+def _site(session: Session, name: str) -> tuple[str, tuple[str, ...]]:
+    """Whose decisions are meant, also where the site is in the catalogue no longer."""
+    try:
+        item, _ = _workload(session, name)
+    except NotFound:
+        return name, ()
+    return item.name, tuple(map(str, item.names))
+
+
 # ---------------------------------------------------------------- overrides
 
 
@@ -85,11 +94,11 @@ def override(
     if bool(wanted) == bool(withdraw) or (leave and len(wanted) > 1):
         raise InputError("what is decided?", hint="--cutover, --node or --placement (or several), or --leave, or --withdraw WHAT")
     with space.lock("decisions"), space.open_catalogue().session() as session:
-        item, planned = _workload(session, move)
-        site, names = item.name, tuple(map(str, item.names))
         if withdraw:
-            said = _withdrawn(session, site, names, withdraw, account(by))
+            said = _withdrawn(session, *_site(session, move), withdraw, account(by))
         else:
+            item, planned = _workload(session, move)
+            site, names = item.name, tuple(map(str, item.names))
             _possible(session, space, item, planned, wanted, now.date())
             for kind, value in wanted.items():
                 decisions.add(session, Decision(site, names, kind, value, account(by), why, day(until), now))

@@ -226,6 +226,29 @@ def test_an_override_says_who_why_and_until_when(either_desk):
     desk.say("plan", "override", "a.x.edu", "--withdraw", "all", code=5)
 
 
+def test_a_decision_on_a_site_that_is_gone_can_be_withdrawn(desk):
+    desk.say("plan", "override", "c.x.edu", "--leave", "--why", "x")
+    desk.plan(move("a"))
+    with desk.book.session() as session:
+        session.delete(catalogue.workload_by_name(session, "c.x.edu"))
+    desk.say("plan", "override", "c.x.edu", "--withdraw", "leave")
+    assert desk.json("plan", "overrides") == []
+
+
+def test_a_refusal_repeats_no_control_characters(desk):
+    gate = {"rule": "r", "step": "", "message": "\x1b[2Jlooks \u202einfected", "settled": False}
+    desk.plan(move("a", gates=[gate]), problems=["\x1b[2J"])
+    refused = desk.say("plan", "approve", code=7)
+    assert "\x1b" not in refused
+    desk.say("plan", "approve", "--despite", "x")
+    desk.say("generate")
+    desk.patch.setattr("planner.cli.carry._ready", lambda *_: None)
+    desk.patch.setattr("planner.cli.carry._carrier", lambda *_: None)
+    refused = desk.say("run", "--yes", code=7)
+    assert "the gate r is not settled" in refused
+    assert not {"\x1b", "\u202e"} & {*refused}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -416,7 +439,9 @@ def test_a_stale_plan_is_neither_run_nor_approved_and_says_what_changed(desk, wh
 
 
 def test_what_grows_every_day_makes_nothing_stale(desk):
-    desk.change("a.x.edu", content__bytes=7, use__requests_per_day=3.5, site__php_end="2027-01-01", database__bytes=9, database__myisam_bytes=9)
+    desk.change(
+        "a.x.edu", content__bytes=7, use__requests_per_day=3.5, site__php_end="2027-01-01", database__bytes=9, database__myisam_bytes=9
+    )
     assert desk.stale() == []
 
 
