@@ -32,7 +32,10 @@ PARTS = ("rules", "platforms", "calendar", "decisions")
 
 @dataclass(frozen=True)
 class Difference:
-    """What is not as it was: a `part` of `made_from`, or `facts` with the move and, where it is known, the fact's two values."""
+    """What is not as it was: a `part` of `made_from`, or `facts` with the move and, where it is known, the fact's two values.
+
+    For a decision, `move` is its site, `fact` what was decided, `old` by whom if it holds no longer, `new` by whom (or when) since.
+    """
 
     part: str
     move: str = ""
@@ -126,7 +129,10 @@ def stale(
 ) -> list[Difference]:
     """What changed beneath the plan and beneath these moves of it since it was made."""
     now = made_from(session, space, today)
-    found = [Difference(part) for part in PARTS if now[part] != document["made_from"][part]]
+    found = []
+    for part in PARTS:
+        if now[part] != document["made_from"][part]:
+            found += _decided_since(session, document, today) if part == "decisions" else [Difference(part)]
     assembly = Assembly(session, space, today)
     kept = read_facts(document, space.plan_folder(str(document["id"]))) if moves else {}
     items = workloads(session, moves)
@@ -139,6 +145,20 @@ def stale(
         if _digest(facts) != move["facts"]:
             found += changed(move["id"], kept.get(move["id"]), facts)
     return found
+
+
+def _decided_since(session: Session, document: Mapping[str, Any], today: date) -> list[Difference]:
+    """The decisions that came, were withdrawn or ended after the plan was made; one that names none when none is found."""
+    plan = session.get(model.Plan, document["id"])
+    found = []
+    for row in session.scalars(select(model.Decision).where(model.Decision.kind.in_(decisions.OF_THE_PLAN)).order_by(model.Decision.id)):
+        came = plan is not None and row.at > plan.created_at
+        gone = plan is not None and row.withdrawn_at is not None and row.withdrawn_at > plan.created_at
+        ended = row.withdrawn_at is None and bool(row.until) and row.until < today.isoformat()
+        if (came or ended or gone) and not (came and (gone or ended)):
+            what = f"{row.kind} {row.value}".rstrip()
+            found.append(Difference("decisions", row.site, what, "" if came else row.by, row.by if came else row.withdrawn_by or row.until))
+    return found or [Difference("decisions")]
 
 
 def changed(move: str, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[Difference]:
@@ -159,6 +179,8 @@ _PARTS = {
 }
 _FACT = ("{move}: {fact} was {old}, is {new}", "{move}：{fact} 原为 {old}，现为 {new}")
 _FACTS = ("{move}: what was found of it differs from what it was planned with", "{move}：现查得的情况与制定计划时不同")
+_DECIDED = ("{move}: {fact}, decided by {new} since", "{move}：其后由{new}决定：{fact}")
+_UNDECIDED = ("{move}: {fact}, decided by {old}, holds no longer ({new})", "{move}：{old}的决定（{fact}）已失效（{new}）")
 _NOTHING = ("unknown", "未知")
 
 
@@ -168,6 +190,8 @@ def lines(differences: Iterable[Difference], language: str = "en") -> list[str]:
     shown = []
     for item in differences:
         form = (_FACT if item.fact else _FACTS) if item.part == "facts" else _PARTS[item.part]
+        if item.part == "decisions" and item.move:
+            form = _UNDECIDED if item.old else _DECIDED
         old, new = (_NOTHING[chinese] if value is None else _short(value) for value in (item.old, item.new))
         shown.append(form[chinese].format(move=item.move, fact=item.fact, old=old, new=new))
     return shown

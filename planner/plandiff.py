@@ -134,7 +134,8 @@ def _move(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> Iterator
     before, after = old["schedule"] or {}, new["schedule"] or {}
     yield from one("cutover", before.get("cutover"), after.get("cutover"), by=_days(before.get("cutover"), after.get("cutover")))
     for key, what in (("notice", "notice"), ("start", "start"), ("ttl_lowered", "the TTL is lowered"), ("end", "end")):
-        if before and after:
+        # what is as many days later as the cutover follows from that
+        if before and after and _days(before[key], after[key]) != _days(before["cutover"], after["cutover"]):
             yield from one("schedule", before[key], after[key], what)
     if before and after:
         yield from one("pinned", *("pinned" if side["pinned"] else "not pinned" for side in (before, after)))

@@ -87,6 +87,7 @@ class Desk:
             made_from = {"facts": "0" * 64, **freshness.made_from(session, space, self.now.date())}
             made = document(*moves, **{"made_from": made_from, "costs": None, **more})
             planstore.keep(session, space, made, told, self.now)
+        self.now += timedelta(minutes=1)
         self.document = made
         return made
 
@@ -217,7 +218,7 @@ def test_an_override_says_who_why_and_until_when(either_desk):
     assert [(r["site"], r["kind"], r["value"], r["by"], r["why"], r["until"]) for r in rows] == [
         ("a.x.edu", "cutover", "2026-12-24", "chen", "exams", "2026-12-31"), ("a.x.edu", "node", "vh2", "chen", "exams", "2026-12-31"),
     ]  # fmt: skip
-    assert desk.stale() == ["an admin's decision came, was withdrawn or ended"]
+    assert desk.stale() == ["a.x.edu: cutover 2026-12-24, decided by chen since", "a.x.edu: node vh2, decided by chen since"]
     assert "is withdrawn" in desk.say("plan", "override", "a.x.edu", "--withdraw", "cutover", "--by", "li")
     assert [r["kind"] for r in desk.json("plan", "overrides")] == ["node"]
     desk.say("plan", "override", "a.x.edu", "--withdraw", "all")
@@ -418,8 +419,8 @@ STALE = {
         "the rules or weights changed",
     ),
     "decisions": (
-        lambda desk: desk.say("plan", "override", "c.x.edu", "--cutover", "2026-12-24", "--why", "x"),
-        "an admin's decision came, was withdrawn or ended",
+        lambda desk: desk.say("plan", "override", "c.x.edu", "--cutover", "2026-12-24", "--why", "x", "--by", "li"),
+        "c.x.edu: cutover 2026-12-24, decided by li since",
     ),
 }
 
@@ -459,12 +460,23 @@ def test_a_site_that_is_gone_is_named(desk):
 
 
 def test_an_override_that_ended_makes_the_plan_stale(desk):
-    desk.say("plan", "override", "c.x.edu", "--cutover", "2026-12-08", "--why", "x", "--until", "2026-11-25")
+    desk.say("plan", "override", "c.x.edu", "--cutover", "2026-12-08", "--why", "x", "--until", "2026-11-25", "--by", "root")
     desk.plan()
     desk.now += timedelta(days=1)
     assert desk.stale() == []
     desk.now += timedelta(days=1)
-    assert desk.stale() == ["an admin's decision came, was withdrawn or ended"]
+    assert desk.stale() == ["c.x.edu: cutover 2026-12-08, decided by root, holds no longer (2026-11-25)"]
+
+
+def test_a_withdrawn_override_makes_the_plan_stale(desk):
+    desk.say("plan", "override", "c.x.edu", "--leave", "--why", "x", "--by", "chen")
+    desk.plan()
+    assert desk.stale() == []
+    desk.now += timedelta(minutes=1)
+    desk.say("plan", "override", "c.x.edu", "--withdraw", "all", "--by", "li")
+    assert desk.stale() == ["c.x.edu: leave, decided by chen, holds no longer (li)"]
+    desk.plan(made_from={**desk.document["made_from"]})
+    assert desk.stale() == ["an admin's decision came, was withdrawn or ended"], "one that nobody can name is not passed over"
 
 
 # ---------------------------------------------------------------- gates and agreements

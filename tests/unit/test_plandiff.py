@@ -72,6 +72,21 @@ def test_a_later_night_says_by_how_many_days():
     assert "（-7 天）" in said(new, old, "zh_CN")[1]
 
 
+def test_days_that_follow_the_cutover_are_not_told_apart():
+    later = {
+        "notice": "2026-11-20",
+        "start": "2026-12-05",
+        "ttl_lowered": "2026-12-07",
+        "cutover": "2026-12-08",
+        "end": "2027-01-10",
+        "pinned": False,
+    }
+    said_ = said(document(move("a")), document(move("a", schedule=later)))
+    assert said_ == [
+        "a.x.edu: cut over on 2026-12-08 instead of 2026-12-01 (+7 days)", "a.x.edu: end on 2027-01-10 instead of 2026-12-20",
+    ]  # fmt: skip
+
+
 def test_what_comes_and_goes_says_why():
     old = document(move("a"), move("b"))
     new = {**document(move("a")), "left": [{"site": "b.x.edu", "unit": "hist", "recommendation": "vps", "why": "no address is left"}]}
