@@ -181,6 +181,7 @@ _FACT = ("{move}: {fact} was {old}, is {new}", "{move}：{fact} 原为 {old}，�
 _FACTS = ("{move}: what was found of it differs from what it was planned with", "{move}：现查得的情况与制定计划时不同")
 _DECIDED = ("{move}: {fact}, decided by {new} since", "{move}：其后由{new}决定：{fact}")
 _UNDECIDED = ("{move}: {fact}, decided by {old}, holds no longer ({new})", "{move}：{old}的决定（{fact}）已失效（{new}）")
+_KINDS = {"placement": "去向", "cutover": "割接日", "node": "节点", "leave": "不迁移"}
 _NOTHING = ("unknown", "未知")
 
 
@@ -193,7 +194,9 @@ def lines(differences: Iterable[Difference], language: str = "en") -> list[str]:
         if item.part == "decisions" and item.move:
             form = _UNDECIDED if item.old else _DECIDED
         old, new = (_NOTHING[chinese] if value is None else _short(value) for value in (item.old, item.new))
-        shown.append(form[chinese].format(move=item.move, fact=item.fact, old=old, new=new))
+        kind, _, value = item.fact.partition(" ")
+        fact = f"{_KINDS.get(kind, kind)} {value}".rstrip() if item.part == "decisions" and chinese else item.fact
+        shown.append(form[chinese].format(move=item.move, fact=fact, old=old, new=new))
     return shown
 
 

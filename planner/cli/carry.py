@@ -264,11 +264,15 @@ def _ask(live: _Live, lines: list[str], yes: bool) -> None:
 
 
 def status(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> None:
-    """Where each move stands: steps done, failures with their reason."""
+    """Where each move stands: steps done, failures with their reason, and what holds back those that wait."""
     space = workspace.find()
     book = space.open_catalogue()
     document = newest(book, space, plan_id)
     states = _states(book, document)
+    with book.session() as session:
+        approval = approvals.approval(session, document)
+        standing = decisions.standing(session, catalogue.now().date())
+        held = approvals.held(document, approvals.agreements(session, document), standing)
     rows = []
     for move in document["moves"]:
         now, by_planner = states[move["id"]], move["carried_out"] == "planner"
@@ -279,14 +283,15 @@ def status(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> None:
                 "next": (now.next or "") if by_planner else "",
                 "done": sum(value == "done" for value in now.steps.values()), "of": len(now.steps),
                 "last": now.last.strftime("%Y-%m-%d %H:%M:%S") if now.last else "", "error": now.error, "steps": now.steps,
+                "held": held.get(move["id"], []) if by_planner and not now.touched else [],
             }
         )  # fmt: skip
     if not as_json:
-        with book.session() as session:
-            approval = approvals.approval(session, document)
         by = f"approved by {visible(approval.by)} on {approval.at:%Y-%m-%d}" if approval else "not approved"
         say(f"{document['id']}  fingerprint {document['fingerprint']}  {by}")
-    table(rows, ["wave", "move", "placement", "state", "next", "done", "of", "last", "error"], as_json=as_json, empty="nothing moves")
+    table(
+        rows, ["wave", "move", "placement", "state", "next", "done", "of", "last", "error", "held"], as_json=as_json, empty="nothing moves"
+    )
 
 
 def rollback(

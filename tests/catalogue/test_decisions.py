@@ -475,6 +475,9 @@ def test_a_withdrawn_override_makes_the_plan_stale(desk):
     desk.now += timedelta(minutes=1)
     desk.say("plan", "override", "c.x.edu", "--withdraw", "all", "--by", "li")
     assert desk.stale() == ["c.x.edu: leave, decided by chen, holds no longer (li)"]
+    with desk.book.session() as session:
+        told = freshness.stale(session, desk.space, desk.document, [], desk.now.date())
+    assert freshness.lines(told, "zh_CN") == ["c.x.edu：chen的决定（不迁移）已失效（li）"]
     desk.plan(made_from={**desk.document["made_from"]})
     assert desk.stale() == ["an admin's decision came, was withdrawn or ended"], "one that nobody can name is not passed over"
 
@@ -486,8 +489,10 @@ def test_a_gate_is_settled_by_name_and_can_be_unsettled(desk):
     assert desk.held() == {"a-x-edu": ["the gate infected is not settled: 12 files look infected"]}
     assert "its gates: infected" in desk.say("plan", "settle", "a-x-edu", "old-php", "--why", "x", code=2)
     assert "why?" in desk.say("plan", "settle", "a-x-edu", "infected", code=2)
+    assert [row["held"] for row in desk.json("status")] == [desk.held()["a-x-edu"], [], []]
     desk.say("plan", "settle", "a.x.edu", "infected", "--by", "chen", "--why", "cleaned and scanned")
     assert desk.held() == {}
+    assert [row["held"] for row in desk.json("status")] == [[], [], []]
     assert desk.stale() == [], "the plan need not be made anew"
     desk.say("plan", "settle", "a.x.edu", "infected", "--withdraw")
     assert "a-x-edu" in desk.held()
