@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.conditions import Facts
-from planner import assessment, costs, fitting, measures, signs, sizing
+from planner import answers, assessment, costs, decisions, fitting, measures, signs, sizing
 from planner.assessment import Override, Verdict
 from planner.platforms import Platforms
 from planner.policy import RuleSet
@@ -37,6 +37,8 @@ class Assembly:
         self.sizes = _sizes(session, space.platforms, None if items is None else {item.host_id for item in items if item.host_id}, today)
         self._servers = _servers(session)
         self._seen = _seen(session)
+        self.decisions = decisions.standing(session, today)
+        self._answered = answers.facts(session)
 
     def of(self, item: model.Workload) -> Facts:
         """What is known of one workload.  An absent name is unknown."""
@@ -49,9 +51,14 @@ class Assembly:
         if item.host is not None:
             known |= self._servers.get(item.host.address, {})
         known |= _measured(self.sizes.get(item.name, sizing.UNKNOWN), known, self.space.platforms)
+        known |= self._answered([item.name, *map(str, item.names)])
+        return self.derived(item, known)
+
+    def derived(self, item: model.Workload, known: Facts) -> Facts:
+        """The same with what follows from it, made anew: what would follow if something else were known, too."""
         names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
-        known |= fitting.facts(known, names, address, self.space.platforms, self.space.campus)
-        return signs.derive(known, self.today)
+        told = signs.derive(known, self.today)
+        return {**told, **fitting.facts(told, names, address, self.space.platforms, self.space.campus)}
 
     def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:
         """Its verdict, from `known` or from all that is known of it."""
@@ -60,11 +67,11 @@ class Assembly:
 
     def override(self, item: model.Workload) -> Override | None:
         """What an admin decided about its placement."""
-        return None
+        return self.decisions.override(item.name, map(str, item.names))
 
 
-WINDOW_DAYS = 90
-"""Samples older than this say nothing of what a destination needs: a term is shorter."""
+WINDOW_DAYS = 14
+"""Our own samples of so many days: `planner size` takes as many, and its cost grows with them."""
 
 
 def _sizes(session: Session, platforms: Platforms, hosts: Collection[int] | None, today: date) -> dict[str, Size]:

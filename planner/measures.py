@@ -24,7 +24,8 @@ from planner.sizing import GROWTH_S, Host, Reading
 
 NEEDED = (
     "backend.folder", "backend.kind", "backend.user", "content.bytes", "database.bytes", "database.name", "database.product",
-    "database.remote", "database.used", "site.container", "site.docroot", "site.host_docroot", "site.php", "site.php_handler",
+    "database.remote", "database.used", "declared.size_bytes",
+    "site.container", "site.docroot", "site.host_docroot", "site.php", "site.php_handler",
     "site.php_version", "site.web_server", "use.log_shared", "use.requests", "use.requests_per_day",
 )  # fmt: skip
 """The facts that sizing reads."""

@@ -18,17 +18,19 @@ from inventory.errors import InputError
 from inventory.scope import parse_range
 
 Placement = Literal["site-cluster", "virtual-host", "vps", "colocation", "retire"]
-_UNITS = {"B": 1} | {f"{letter}B": 1000**n for n, letter in enumerate(("k", "M", "G", "T", "P"), start=1)}
+_UNITS = {"": 1, "B": 1} | {f"{letter}B": 1000**n for n, letter in enumerate(("k", "M", "G", "T", "P"), start=1)}
 _UNITS |= {"KB": 1000} | {f"{letter}iB": 1024**n for n, letter in enumerate(("K", "M", "G", "T", "P"), start=1)}
 
 
 def size(value: Any) -> int:
     """Bytes of `50 GB`, `1.5 TiB` or a whole number.  Raises ValueError (`Gb` would be bits, `50 G` says nothing)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})", value.strip(), re.ASCII) if isinstance(value, str) else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
+        return int(value)
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?) ?([A-Za-z]{1,3}|)", value.strip(), re.ASCII) if isinstance(value, str) else None
     if match is None or match.group(2) not in _UNITS:
-        raise ValueError(f"{value!r} is no size: write a number of bytes, or one with {', '.join(_UNITS)}, such as 50 GB")
+        raise ValueError(
+            f"{value!r} is no size: write a number of bytes, or one with {', '.join(unit for unit in _UNITS if unit)}, such as 50 GB"
+        )
     amount = Decimal(match.group(1)) * _UNITS[match.group(2)]
     if amount != int(amount):
         raise ValueError(f"{value!r} is not a whole number of bytes")
@@ -117,7 +119,7 @@ class VirtualHostServer(Node):
 class Cluster(_Strict):
     """A site cluster: a front and its nodes; `plugins` and `themes` are what its profile `wordpress` allows."""
 
-    name: Name
+    name: Annotated[str, Field(min_length=1)]
     front: Node
     nodes: Annotated[tuple[Node, ...], Field(min_length=1)]
     profiles: tuple[str, ...] = ("static",)
@@ -304,6 +306,13 @@ class Platforms(_Strict):
         for cluster in self.site_clusters:
             found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
         return tuple(found.values())
+
+    def places(self, placement: str) -> tuple[str, ...]:
+        """The names of what a workload of this placement can be put on: servers, clusters, hypervisors or racks."""
+        kinds: dict[str, tuple[VirtualHostServer | Cluster | VpsNode | Rack, ...]] = {
+            "site-cluster": self.site_clusters, "virtual-host": self.virtual_hosts, "vps": self.vps_nodes, "colocation": self.racks,
+        }  # fmt: skip
+        return tuple(item.name for item in kinds.get(placement, ()))
 
     @property
     def default_flavour(self) -> Flavour | None:

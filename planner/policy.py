@@ -44,6 +44,8 @@ Skill = Literal["web", "database", "system", "network", "unit"]
 
 SHIPPED = Path(__file__).parent / "rules"
 _WEIGHTS = "weights.yml"
+_NO_RULES = {"questions.yml"}
+"""What else may stand in a workspace's `policy/`: planner/questions.py reads it."""
 
 
 class _Strict(BaseModel):
@@ -200,6 +202,8 @@ def load(folders: Sequence[Path] = (SHIPPED,)) -> RuleSet:
     for folder in folders:
         seen: dict[str, str] = {}
         for path in sorted(folder.glob("*.yml")):
+            if path.name in _NO_RULES:
+                continue
             document = yamlfile.read(path)
             if path.name == _WEIGHTS:
                 weights, at = _merged(weights, document.data or {}), str(path)

@@ -22,6 +22,7 @@ _DISK = {
     "measured": ("{value} of files and databases", "文件与数据库共 {value}"),
     "partial": ("{value} of files; its database's size is unknown, so this is the least", "文件 {value}；数据库大小未知，此为最低值"),
     "filesystems": ("{value} on the host's file systems, its system included", "主机文件系统已用 {value}（含操作系统）"),
+    "declared": ("{value} as its unit declared, for want of a reading", "未能读取，按单位申报的 {value} 计"),
     "unknown": ("unknown", "未知"),
 }
 

@@ -7,8 +7,8 @@ fifth of wrong readings does not move; Sen 1968); all times headroom, and rounde
 sysstat's days, whichever is better known.  Averages since boot hide every peak and are no history.
 
 Confidence is 0 to 1, the lowest of CPU's, memory's and disk's.  Less than 30 hours of rates or fewer than 20 (of which the 95th percentile
-would be the highest alone) are no history: 30 hours within 14 days is what AWS Compute Optimizer asks for.  There it begins at 0.4, and is
-1 from 14 days and 100 rates on (fewer have no 99th percentile); what it is divided by takes away from it, see `BASES`.
+would be the highest alone) are no history: 30 hours within 14 days is what AWS Compute Optimizer asks for.  From there it rises
+from 0.4 to 1 at 14 days and 100 rates (fewer have no 99th percentile); what it is divided by takes away from it, see `BASES`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,17 @@ LONGEST_RATE_S = 7200
 GROWTH_READINGS, GROWTH_S = 3, 28 * 86_400
 """Fewer readings, or over less than four weeks, tell no trend of a year."""
 
-BASES = {"host": 1.0, "service": 0.9, "log": 0.6, "equal": 0.3, "measured": 1.0, "partial": 0.3, "filesystems": 0.5, "unknown": 0.0}
+BASES = {
+    "host": 1.0,
+    "service": 0.9,
+    "log": 0.6,
+    "equal": 0.3,
+    "measured": 1.0,
+    "partial": 0.3,
+    "filesystems": 0.5,
+    "declared": 0.2,
+    "unknown": 0.0,
+}
 """How well a figure is known by what it rests on.  `allocated …` is a fifth of that: what somebody once ordered is not what is needed."""
 
 _ALLOCATED, _NO_GROWTH = 0.2, 0.6
@@ -240,7 +250,8 @@ def _disk(guest: Guest, alone: Host | None, months: int) -> tuple[Measured, floa
         if used and None not in used:
             return Measured(math.fsum(value or 0.0 for value in used), "filesystems", BASES["filesystems"]), None
     if content is None:
-        return Measured(None, "unknown", 0.0), None
+        told = figure(known(guest.facts, "declared.size_bytes"))
+        return (Measured(None, "unknown", 0.0) if told is None else Measured(told, "declared", BASES["declared"])), None
     if database is None:
         return Measured(content, "partial", BASES["partial"]), None
     slope = growth(guest.held)

@@ -29,7 +29,7 @@ def size(
     """The size that each workload needs at its destination, and its cost for a year on each placement, with totals by unit.
 
     CPU is the 95th percentile of what was measured, memory the 99th, disk what is held with its growth; all with headroom. Factors,
-    flavours and tariffs stand in inventory/platforms.yml. ? is unknown; hours of effort come from the last planner assess.
+    flavours and tariffs stand in inventory/platforms.yml. ? is unknown, – not eligible; hours of effort come from the last planner assess.
     """
     space = workspace.find()
     language = space.configuration.language
@@ -81,7 +81,7 @@ def _show(found: Sized, priced: dict[str, dict[str, costs.Cost]], totals: costs.
             "disk": amount(told.disk_bytes), "iops": _number(told.iops),
             "basis": ", ".join(dict.fromkeys(told.basis[name] for name in ("cpus", "memory_bytes", "disk_bytes"))),
             "confidence": f"{told.confidence:.2f}", "verdict": subject.placement or "?",
-            **{name: _price(cost) for name, cost in priced[subject.name].items()},
+            **{name: _price(cost, subject.states.get(name, "")) for name, cost in priced[subject.name].items()},
         }
         for subject, told in found
     ]  # fmt: skip
@@ -114,7 +114,9 @@ def _number(value: float | None) -> str:
     return "?" if value is None else f"{value:g}"
 
 
-def _price(cost: costs.Cost) -> str:
+def _price(cost: costs.Cost, state: str) -> str:
+    if state == "ineligible":
+        return "–"
     return "?" if cost.yearly is None else _money(cost.yearly) + ("*" if cost.justify else "")
 
 

@@ -216,3 +216,4 @@ def test_the_table(book, tmp_path, language, words):
     assert words in shown
     row = next(line for line in shown.splitlines() if line.startswith("b.edu"))
     assert row.split()[:4] == ["b.edu", "hist", "3", "6.4"]
+    assert row.split()[-3:] == ["–", "?", "?"]  # its VPS is not eligible; what is unknown is not free

@@ -44,13 +44,25 @@ def test_machines_are_told_once():
 
 @pytest.mark.parametrize(
     ("written", "size"),
-    [(7, 7), ("7 B", 7), ("50 GB", 50 * 10**9), ("4 GiB", 4 * 2**30), ("1.5TiB", 3 * 2**39), ("200 kB", 200_000), ("2 PB", 2 * 10**15)],
+    [
+        (7, 7),
+        ("7", 7),
+        (2e11, 2 * 10**11),
+        ("7 B", 7),
+        ("50 GB", 50 * 10**9),
+        ("4 GiB", 4 * 2**30),
+        ("1.5TiB", 3 * 2**39),
+        ("200 kB", 200_000),
+        ("2 PB", 2 * 10**15),
+    ],
 )
 def test_sizes(written, size):
     assert platforms.size(written) == size
 
 
-@pytest.mark.parametrize("written", [True, 1.5, "50", "50 Gb", "50 G", "-1 GB", "1.5 B", "GB", "", None, [1], "٣ GB", "1e3 GB"])
+@pytest.mark.parametrize(
+    "written", [True, 1.5, float("inf"), float("nan"), "-50", "50 Gb", "50 G", "-1 GB", "1.5 B", "GB", "", None, [1], "٣ GB", "1e3 GB"]
+)
 def test_what_is_no_size(written):
     with pytest.raises(ValueError, match=r"size|bytes"):
         platforms.size(written)

@@ -322,6 +322,13 @@ def test_a_host_of_one_workload_by_its_file_systems():
     assert sizing.machine(host(guest("a"), guest("b"), disks=disks), NONE).disk_bytes == 8 * 10**9
 
 
+def test_what_nobody_could_read_is_as_declared():
+    found = sizing.sizes(host(Guest("a", facts(declared__size_bytes=10**9)), guest("b")), NONE)["a"]
+    assert (found.held_bytes, found.basis["disk_bytes"]) == (10**9, "declared")
+    assert "as its unit declared" in found.why
+    assert sizing.sizes(host(guest("a", declared__size_bytes=1), guest("b")), NONE)["a"].held_bytes == 10**9  # what was read goes first
+
+
 def test_a_whole_machine():
     measured = samples(lambda n: 1.5, lambda n: 3 * GIB)
     found = sizing.machine(host(guest("a", 1), guest("b", 9), samples=measured), NONE)
