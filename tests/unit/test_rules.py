@@ -255,8 +255,13 @@ def known_of(case):
     sizes = [case.facts[name] for name in ("content.bytes", "database.bytes") if name in case.facts]
     if sizes:
         facts["size.disk_bytes"] = {"value": sum(sizes), "evidence": [], "why": ""}
-    facts |= fitting.facts(facts, case.facts.get("site.names", []), "192.0.2.55", PLATFORMS, CAMPUS)
-    return signs.derive(facts, case.at)
+    return completed(facts, case.facts.get("site.names", []), case.at)
+
+
+def completed(facts, names, day=None):
+    """As `planner.facts` does: what is presumed, then what fits."""
+    told = signs.derive(facts, day)
+    return {**told, **fitting.facts(told, names, "192.0.2.55", PLATFORMS, CAMPUS)}
 
 
 def as_case_reads(verdict):
@@ -312,8 +317,7 @@ TOMCAT = {**PLAIN, "site.static": False, "site.proxy_to": ["http://127.0.0.1:808
 
 def verdict_of(values):
     known = {name: {"value": value, "evidence": [], "why": ""} for name, value in values.items()}
-    known |= fitting.facts(known, values.get("site.names", []), "192.0.2.55", PLATFORMS, CAMPUS)
-    return assessment.assess(signs.derive(known), RULES.unpriced())
+    return assessment.assess(completed(known, values.get("site.names", [])), RULES.unpriced())
 
 
 @pytest.mark.parametrize(
