@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +77,8 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         {
             "wave": move["wave"] or "-", "cutover": move["schedule"]["cutover"] if move["schedule"] else "no date", "move": move["id"],
             "unit": move["unit"], "placement": move["placement"], "from": move["source"]["host"], "to": move["destination"]["platform"],
-            "size": wording.show("bytes", move["bytes"]), "by": move["carried_out"], "gates": sum(not gate["settled"] for gate in move["gates"]),
+            "size": wording.show("bytes", move["bytes"]), "by": move["carried_out"],
+            "gates": sum(not gate["settled"] for gate in move["gates"]),
         }
         for move in document["moves"]
     ]  # fmt: skip
@@ -187,7 +188,10 @@ def plan_shift(
         former=made.schedule,
     )
     language = space.configuration.language
-    rows = [{"move": one.name, "from": one.before, "to": one.after, "days": one.days} for one in effects.moved]
+    rows = [
+        {"move": one.name, "from": _shown(one.before), "to": _shown(one.after), "days": one.days}
+        for one in (*effects.group, *effects.moved)
+    ]  # fmt: skip
     broken = [problem.sentence(language) for problem in effects.broken]
     if as_json:
         emit(
@@ -203,6 +207,10 @@ def plan_shift(
     for line in broken:
         say(f"! {visible(line)}")
     note(f"to keep that date: planner plan override {identity} --cutover {day} --why ...")
+
+
+def _shown(day: date | None) -> str:
+    return day.isoformat() if day else "no date"
 
 
 def plan_prove(
@@ -230,9 +238,8 @@ def plan_prove(
     if as_json:
         emit(row)
         return
-    say(
-        f"highest load {bound.achieved:.1%}; no placement is below {bound.value:.1%} ({bound.status}, {bound.seconds:.1f} s): {bound.gap:.2%} above it"
-    )
+    say(f"highest load {bound.achieved:.1%}, {bound.gap:.2%} above the bound")
+    say(f"no placement is below {bound.value:.1%} ({bound.status}, {bound.seconds:.1f} s)")
 
 
 def plan_calendar(
@@ -241,15 +248,17 @@ def plan_calendar(
     unit: Annotated[str, typer.Option(help="Only this unit's moves.")] = "",
 ) -> None:
     """The plan's dates as an iCalendar file: letters, cutovers, ends of trial runs, change freezes."""
-    from planner import plandates
+    from planner import calendars, freshness, plandates
 
     space = workspace.find()
     with space.open_catalogue().session() as session:
         row = planstore.find(session, visible(plan))
         document, at = planstore.load(session, space, row.id), row.created_at
-    text = plandates.icalendar(document, space, at, unit)
+    calendar = calendars.load(space.root / freshness.CALENDAR)
+    stamp = at if at.tzinfo else at.replace(tzinfo=UTC)
+    data = plandates.exported(document, calendar, stamp, space.configuration.language, unit)
     try:
-        out.write_bytes(text)
+        out.write_bytes(data)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}") from error
     note(f"wrote {out}")

@@ -17,6 +17,7 @@ from typing import Any
 from inventory.errors import PlanError
 from planner import addresses, costs, groups, plandocument, waves
 from planner.calendars import Calendar
+from planner.freshness import facts_digest
 from planner.moves import Move
 from planner.placement import Demand, Node, Occupied, Placed, place
 from planner.planning import fitting_in, ties, writing
@@ -25,6 +26,8 @@ from planner.platforms import Platforms
 from planner.policy import PLACEMENTS, RuleSet
 from planner.schedules import Schedule, Scheduled, Unscheduled
 
+Short = dict[tuple[str, str, str], dict[str, Any]]
+"""(kind, zone, resource) → {lacking, by, for}."""
 ROUNDS = 10
 """How often what found no room is taken out; a round that takes nothing out is the last."""
 
@@ -67,7 +70,7 @@ class Made:
     occupied: list[Occupied]
     assumed: Mapping[str, Sequence[str]]
     left: dict[str, str] = field(default_factory=dict)
-    short: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    short: Short = field(default_factory=dict)
 
 
 def scheduled_moves(items: Sequence[Subject], ids: Mapping[str, str], made: groups.Groups, rules: RuleSet) -> list[Move]:
@@ -118,7 +121,8 @@ def make(inputs: Inputs) -> Made:
     all_nodes = fitting_in.nodes(platforms)
     if not all_nodes:
         raise PlanError("there is no platform to move anything to", hint="fill inventory/platforms.yml")
-    moving, left, short = list(inputs.moving), {item.name: stays(item) for item in inputs.subjects if stays(item)}, {}
+    moving, left = list(inputs.moving), {item.name: stays(item) for item in inputs.subjects if stays(item)}
+    short: Short = {}
     placed: Placed | None = None
     for _ in range(ROUNDS):
         tied = groups.make([ids[item.name] for item in moving], ties.edges(moving, ids), ties.orders(moving, ids))
@@ -134,7 +138,7 @@ def make(inputs: Inputs) -> Made:
         for purchase in placed.purchases:
             for resource, amount in purchase.needs.items():
                 _lacking(short, purchase.kind, purchase.zone, resource, amount, purchase.by, purchase.demands)
-        gone = {name for name in out} | {other for group in tied.groups for other in group.members if out.keys() & {*group.members}}
+        gone = {*out} | {other for group in tied.groups for other in group.members if out.keys() & {*group.members}}
         for item in moving:
             if ids[item.name] in gone:
                 kind = out.get(ids[item.name])
@@ -156,9 +160,7 @@ def _sizes(nodes: Iterable[Node]) -> dict[str, Mapping[str, float]]:
     return found
 
 
-def _lacking(
-    short: dict[tuple[str, str, str], dict[str, Any]], kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]
-) -> None:
+def _lacking(short: Short, kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]) -> None:
     entry = short.setdefault((kind, zone, resource), {"lacking": 0.0, "by": by, "for": []})
     entry["lacking"] += amount
     entry["by"] = min(entry["by"], by)
@@ -192,18 +194,18 @@ def _demands(
     return found, assumed
 
 
-def _addresses(made: Made) -> tuple[Mapping[str, Sequence[str]], list[dict[str, Any]]]:
-    """Addresses for what gets a machine of its own."""
+def _addresses(made: Made) -> addresses.Given:
+    """Addresses for what gets a machine of its own.  Those that workloads have today stay theirs until they have moved."""
     platforms, ids = made.inputs.platforms, made.inputs.ids
     if not platforms.pools:
-        return {}, []
+        return addresses.Given({}, ())
     zones = {node.name: node.zone for node in made.nodes}
     pools = [
         addresses.Pool(
-            pool.name, pool.network, (pool.zone,), tuple(pool.placements), tuple(pool.exclude), dict(pool.reserved), pool.gateway
+            pool.name, pool.network, frozenset({pool.zone}), frozenset(pool.placements), pool.exclude, pool.reserved, pool.gateway or ""
         )
         for pool in platforms.pools
-    ]
+    ]  # fmt: skip
     wants = []
     seen: set[str] = set()
     for item in made.moving:
@@ -211,30 +213,30 @@ def _addresses(made: Made) -> tuple[Mapping[str, Sequence[str]], list[dict[str, 
         if item.placement in {"vps", "colocation"} and node and (item.placement == "vps" or item.host not in seen):
             seen.add(item.host)
             wants.append(addresses.Want(item.name, item.placement, zones[node]))
-    taken = sorted({item.address for item in made.inputs.subjects if item.address})
-    return addresses.given(wants, pools, taken)
+    return addresses.assign(wants, pools, {item.address: "" for item in made.inputs.subjects if item.address})
 
 
 def document(made: Made) -> dict[str, Any]:
     """The plan as its document."""
     inputs, ids = made.inputs, made.inputs.ids
-    given, missing = _addresses(made)
+    got = _addresses(made)
+    given = got.addresses
     by_host = {item.host: given[item.name] for item in made.moving if item.placement == "colocation" and item.name in given}
     moves = []
     for item in made.moving:
         identity = ids[item.name]
         told = made.schedule.of(identity)
-        got = given.get(item.name) or (by_host.get(item.host) if item.placement == "colocation" else None) or ("",)
+        address = given.get(item.name) or (by_host.get(item.host) if item.placement == "colocation" else None) or ("",)
         notes = made.assumed.get(identity, ())
         moves.append(
             writing.move(
-                item, identity, made.groups.of[identity], made.placed.assignments.get(identity, ""), got[0], told, inputs.platforms,
+                item, identity, made.groups.of[identity], made.placed.assignments.get(identity, ""), address[0], told, inputs.platforms,
                 inputs.rules, inputs.dns_key, inputs.language, notes,
             )
         )  # fmt: skip
     moves.sort(key=lambda move: (move["wave"] or len(moves) + 1, move["schedule"]["cutover"] if move["schedule"] else "", move["id"]))
     by_name = {item.name: item for item in inputs.subjects}
-    digests = {item.name: writing.facts_digest(item.facts) for item in inputs.subjects}
+    digests = {item.name: facts_digest(item.facts) for item in inputs.subjects}
     return plandocument.made(
         {
             "first_day": inputs.first_day.isoformat(),
@@ -247,7 +249,7 @@ def document(made: Made) -> dict[str, Any]:
                 for group in made.groups.merged
             ],
             "left": [
-                {"site": name, "unit": by_name[name].unit, "recommendation": by_name[name].placement if by_name[name].host else "", "why": why}
+                {"site": name, "unit": by_name[name].unit, "recommendation": by_name[name].placement, "why": why}
                 for name, why in sorted(made.left.items())
             ],
             "shortfall": [
@@ -255,9 +257,12 @@ def document(made: Made) -> dict[str, Any]:
                  "by": date.fromordinal(entry["by"]).isoformat(), "for": entry["for"]}
                 for (kind, zone, resource), entry in sorted(made.short.items())
             ],
-            "addresses_missing": missing,
+            "addresses_missing": [
+                {"zone": ", ".join(one.pools), "version": one.family, "lacking": one.count, "for": list(one.workloads)}
+                for one in got.problems if one.what in {"exhausted", "no-pool"}
+            ],
             "costs": _costs(made),
-            "problems": _problems(made),
+            "problems": [*_problems(made), *(_address_problem(one) for one in got.problems if one.what in {"in-use", "unkept"})],
         }
     )  # fmt: skip
 
@@ -314,6 +319,11 @@ def _problems(made: Made) -> list[str]:
         f"{loss.node}: if it fails, {len(loss.homeless)} of its workloads find no room" for loss in made.placed.losses if loss.homeless
     ]
     return found
+
+
+def _address_problem(problem: addresses.Problem) -> str:
+    said = "is used by another" if problem.what == "in-use" else "can no longer be given"
+    return f"{', '.join(problem.workloads)}: the address {problem.address} {said}"
 
 
 def _undated(item: Unscheduled, language: str) -> str:
