@@ -101,7 +101,8 @@ class Node(_Strict):
 
 
 PHP_MODULES = (
-    "calendar", "ctype", "curl", "dom", "exif", "ffi", "fileinfo", "filter", "ftp", "gd", "gettext", "hash", "iconv", "intl", "json", "libxml",
+    "calendar", "ctype", "curl", "dom", "exif", "ffi", "fileinfo", "filter", "ftp", "gd", "gettext", "hash", "iconv", "intl", "json",
+    "libxml",
     "mbstring", "mysqli", "mysqlnd", "opcache", "openssl", "pcre", "pdo", "pdo_mysql", "phar", "posix", "readline", "session", "shmop",
     "simplexml", "sockets", "sodium", "sysvmsg", "sysvsem", "sysvshm", "tokenizer", "xml", "xmlreader", "xmlwriter", "xsl", "zip", "zlib",
 )  # fmt: skip
