@@ -130,7 +130,7 @@ def test_what_can_be_done_says_when_and_how():
         if rule.effect == "condition":
             assert rule.effort_h > 0 and rule.step, rule.id
         if rule.gate:
-            assert rule.step in {"agree", "quarantine", "content", "provision", "rehearse", "sync", "verify", "cutover"}, rule.id
+            assert rule.step in {"agree", "quarantine", "content"}, rule.id  # a move cannot wait for what it does itself
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
