@@ -76,12 +76,12 @@ def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], 
 _FAST: Any = getattr(yaml, "CSafeLoader", None)
 """libyaml's own parser, a dozen times as fast, where PyYAML was built with it."""
 _BRACKETS, _INDENT = 5000, 1000
-"""How many opening brackets a text may hold, and how far a line may be indented, for libyaml: its composer has no limit to how deep they may
-stand in each other, and a stack that overflows ends the program."""
+"""How many opening brackets a text may hold, and how far a line may be indented, for libyaml: its composer has no limit to how deep
+they may stand in each other, and a stack that overflows ends the program."""
 
 
 def _composed(text: str) -> yaml.Node | None:
-    """The document's nodes by libyaml, or None where it is missing or refuses: then Python's parser says why, in the same words everywhere."""
+    """The document's nodes by libyaml, or None where it is missing or refuses: Python's parser then says why, in the same words."""
     deep = text.count("[") + text.count("{") > _BRACKETS or re.search(rf"^[ \t?:-]{{{_INDENT}}}", text, re.M)
     if _FAST is None or deep:
         return None

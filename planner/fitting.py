@@ -5,6 +5,7 @@ In: facts, the names it answers to, the platforms, the school's own domains and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,26 @@ def _php(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     destination = php_destination(str(version), offered)
     word = "same" if series(destination) == series(str(version)) else "newer" if series(destination) > series(str(version)) else "older"
     why = f"virtual hosts offer PHP {', '.join(offered)}"
-    return {"php": (word, why), "php_destination": (destination, why)}
+    return {"php": (word, why), "php_destination": (destination, why), **_modules(known, destination, platforms)}
+
+
+_GONE = frozenset({"ereg", "interbase", "mcrypt", "mhash", "mssql", "mysql", "recode", "sqlite", "sybase_ct", "wddx", "xmlrpc"})
+"""Modules that PHP itself has given up: no machine of one's own brings them back, a program that needs them needs an update."""
+
+
+def _modules(known: Facts, destination: str, platforms: Platforms) -> Mapping[str, Told]:
+    """PHP modules of the site that no virtual-host server with its PHP has, of the server that lacks the fewest."""
+    modules = _value(known, "site.php_modules")
+    if not isinstance(modules, (list, tuple)):
+        return {}
+    wanted = {re.sub(r"^zend |^the ", "", str(name).lower()).strip() for name in modules} - _GONE
+    offering = [{name.lower() for name in server.php_modules} for server in platforms.virtual_hosts if destination in server.php]
+    missing = min((sorted(wanted - there - _BUILT_IN) for there in offering), key=lambda names: (len(names), names), default=sorted(wanted))
+    return {"php_modules_missing": (missing, "against php_modules in inventory/platforms.yml")}
+
+
+_BUILT_IN = frozenset({"core", "date", "pcre", "random", "reflection", "spl", "standard", "cgi-fcgi", "fpm", "apache2handler"})
+"""What every PHP has in it."""
 
 
 def _database(known: Facts, platforms: Platforms) -> Mapping[str, Told]:

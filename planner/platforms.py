@@ -100,10 +100,20 @@ class Node(_Strict):
     address: str
 
 
+PHP_MODULES = (
+    "calendar", "ctype", "curl", "dom", "exif", "ffi", "fileinfo", "filter", "ftp", "gd", "gettext", "hash", "iconv", "intl", "json",
+    "libxml",
+    "mbstring", "mysqli", "mysqlnd", "opcache", "openssl", "pcre", "pdo", "pdo_mysql", "phar", "posix", "readline", "session", "shmop",
+    "simplexml", "sockets", "sodium", "sysvmsg", "sysvsem", "sysvshm", "tokenizer", "xml", "xmlreader", "xmlwriter", "xsl", "zip", "zlib",
+)  # fmt: skip
+"""What the role vhost_server installs, as Debian divides PHP into packages: fpm, common, curl, gd, intl, mbstring, mysql, xml, zip."""
+
+
 class VirtualHostServer(Node):
     """A server for virtual hosts, with what it can take."""
 
     php: tuple[str, ...] = ("8.2",)
+    php_modules: tuple[str, ...] = PHP_MODULES
     databases: tuple[str, ...] = ("MariaDB 10.11",)
     disk_bytes: Bytes = 200_000_000_000
     accounts: Count = 100

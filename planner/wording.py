@@ -23,6 +23,8 @@ def fix(rule: Rule, language: str = "en") -> str:
 
 def fill(text: str, values: Values, language: str = "en") -> str:
     """A sentence with the values of the facts that it names."""
+    if "{" not in text:
+        return text
     return re.sub(r"\{([a-z][a-z0-9_.-]*)\}", lambda match: show(match.group(1), values.get(match.group(1), "?"), language), text)
 
 

@@ -41,6 +41,10 @@ _RUNTIMES = {
 """What an application is called that only its process tells."""
 
 
+_NETWORKS = frozenset({"WordPress", "Drupal"})
+"""Applications of which one installation can be many sites, and whose configuration or folders tell."""
+
+
 def _plain(item: Seen) -> bool:
     return str(item.data.get("name")) in {"static", "unknown"}
 
@@ -57,6 +61,10 @@ def describe_application(site: Site, observed: Observed, found: list[Seen], *, p
         site.learn("application.version", main.data.get("version") or None, main)
         site.learn("application.config_file", main.data.get("config_file") or None, main)
         site.learn("application.language", main.data.get("language") or None, main)
+        if main.data.get("multisite") or (
+            main.data.get("config_file") and main.data.get("name") in _NETWORKS and "unreadable" not in main.data
+        ):
+            site.learn("application.multisite", bool(main.data.get("multisite")), main)
         plugins = [str(part.get("name")) for part in main.data.get("plugins") or [] if isinstance(part, dict)]
         site.learn("application.plugins", plugins or None, main)
     _static(site, observed, dynamic, found, proxied)

@@ -40,27 +40,6 @@ STATIC = dict(site__static=True, site__php=False, site__docroot="/srv/a", site__
               use__requests_per_day=50, database__used=False)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("case", "changed", "recommendation"),
-    [
-        ("plain static", {}, "site-cluster"),
-        ("WordPress", dict(site__static=False, site__php=True, site__php_version="7.4", database__used=True, database__product="MariaDB"), "virtual-host"),
-        ("PostgreSQL behind PHP", dict(site__static=False, site__php=True, site__php_version="8.2", database__used=True, database__product="PostgreSQL"), "vps"),
-        ("Java behind a proxy", dict(site__static=False, site__php=False, site__proxy_to=["http://127.0.0.1:8080"]), "vps"),
-        ("zombie", dict(content__age_days=900, use__requests_per_day=0.2), "retire"),
-    ],
-)  # fmt: skip
-def test_verdicts(case, changed, recommendation):
-    assert assessment.assess(facts(**{**STATIC, **changed}), RULES).recommendation == recommendation
-
-
-def test_php_among_uploads_blocks_every_move():
-    verdict = assessment.assess(facts(**{**STATIC, "content__php_in_uploads": ["uploads/x.php"]}), RULES)
-    assert {p.placement: p.state for p in verdict.placements if p.placement in {"site-cluster", "virtual-host", "vps"}} == {
-        "site-cluster": "ineligible", "virtual-host": "ineligible", "vps": "ineligible",
-    }  # fmt: skip
-
-
 def test_nothing_known_is_no_verdict_for_the_shared_platforms():
     verdict = assessment.assess({}, RULES)
     states = {p.placement: p.state for p in verdict.placements}
