@@ -203,6 +203,8 @@ def _described(tree: _Tree, root: str, item: Signature) -> dict[str, Any]:
     springs = [re.search(r"spring-core-([0-9][\w.]*?)\.jar$", name) for name in tree.under(root, "WEB-INF/lib/spring-*.jar")]
     if item.name == "Spring":
         more["framework"] = " ".join(["Spring", *[match.group(1) for match in springs if match][:1]])
+    if item.named and _says(tree, root, (item.named.file, item.named.says)):
+        more["configured_by_name"] = _named(tree, item, item.named.files)
     below = [name for name in sorted(tree.facts.unreadable) if not root or name.startswith(root + "/")]
     wanted = {name for path in (*item.config, *(told[0] for told in item.version)) for name in tree.under(root, path)}
     more["unreadable"] = [name for name in below if name in wanted]
@@ -225,6 +227,20 @@ def _configured(tree: _Tree, root: str, item: Signature) -> tuple[str, dict[str,
         if database:
             break
     return first
+
+
+def _named(tree: _Tree, item: Signature, files: str) -> dict[str, dict[str, Any]]:
+    """Site name, or `default` → configuration file, database (as much of it as is said there) and further settings."""
+    fields = {key.lower(): value for key, value in item.keys.items()} | DSN
+    before, _, after = files.rpartition("/")[2].partition("*")
+    found: dict[str, dict[str, Any]] = {}
+    for _, name in tree.ends(files):
+        database, details = _database(tree.facts.settings.get(name, []), fields, item.server)
+        host = name.rpartition("/")[2].removeprefix(before).removesuffix(after)
+        found[host] = {"config_file": name.replace("//", "/"), "database": database, **details}
+        if name in tree.facts.unreadable:
+            found[host]["unreadable"] = [name]
+    return found
 
 
 def _database(settings: list[tuple[str, str]], fields: dict[str, str], server: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -350,7 +366,7 @@ def _generic(tree: _Tree, site: str, kind: str, number: int, roots: Set[str]) ->
     if kind in {"php", "asp", "jsp"}:
         inside = [
             name for path in GENERIC if path.endswith("." + kind) for _, name in tree.ends(path)
-            if (not site or name.startswith(site + "/")) and not _within(name, roots) and not name.startswith("../")
+            if (not site or name.startswith(site + "/")) and not _within(name, roots) and not name.startswith(("../", "/"))
             and not _copy(name.rpartition("/")[0])
         ]  # fmt: skip
         for name in sorted(set(inside), key=lambda path: (path.count("/"), path)):

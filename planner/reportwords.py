@@ -109,6 +109,7 @@ SENTENCES = (
     N_("its verdict is {placement}; this planner carries out site-cluster and virtual-host"),
     N_("no unit has declared it; have it declared first"), N_("the verdict is undecided; see planner explain"),
     N_("it is served over HTTPS, and this planner does not yet bring certificates to a destination"),
+    N_("its configuration {path} stands outside of its docroot, and a move does not carry it"),
     N_("its docroot is unknown"), N_("no virtual-host server has room for it"),
     N_("no site cluster takes the profile {profile} and has room for it"),
     N_("none of its names points at {address} in the zones that we serve"),
