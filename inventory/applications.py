@@ -59,11 +59,12 @@ class Parts(_Data):
 
 
 class Depends(_Data):
-    """Packages that make a package.json a server's."""
+    """Packages that make a package.json a server's; `alone` does so where it asks for no package at all."""
 
     file: PathGlob
     packages: dict[str, str]
     sections: tuple[str, ...] = ("dependencies",)
+    alone: Pattern = ""
 
 
 class Named(_Data):
@@ -178,6 +179,7 @@ def rules() -> dict[str, Rule]:
         if item.depends:
             rule(item.depends.file).keys.update((*item.depends.packages, *SECTIONS))
             rule(item.depends.file).head = HEAD
+            rule(item.depends.file).patterns.update({item.depends.alone} - {""})
         for parts in (item.plugins, item.themes):
             for path in parts.files if parts else ():
                 rule(path).patterns.update({parts.title, parts.version} - {""} if parts else ())

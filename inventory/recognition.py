@@ -21,6 +21,7 @@ PRODUCTS = {
     "mysqli": "mysql", "pdo_mysql": "mysql", "mysql2": "mysql", "pgsql": "postgresql", "postgres": "postgresql", "postgis": "postgresql",
     "pdo_pgsql": "postgresql", "sqlite3": "sqlite", "pdo_sqlite": "sqlite", "mssql": "sqlserver", "sqlsrv": "sqlserver", "oci": "oracle",
 }  # fmt: skip
+PACKAGES = {"dependencies", "devdependencies", "peerdependencies", "optionaldependencies"}
 COPY = re.compile(
     r"(?i)(?:.+[ ._-](?:old|bak|backup|copy|orig)(?:[._-]?\d*)|(?:old|bak|backup)[._-].+"
     r"|bak|backups?|\.bak|.+ - copy|.*备份.*|.+[._-]20\d{6})"
@@ -153,7 +154,7 @@ def _candidates(tree: _Tree) -> Iterator[tuple[str, Signature, str]]:
                     and (not item.any or any(tree.under(root, other) for other in item.any))
                     and not any(tree.under(root, other) for other in item.none)
                     and all(_says(tree, root, said) for said in item.says)
-                    and (item.depends is None or _framework(tree, root, item.depends))
+                    and (item.depends is None or _framework(tree, root, item.depends) or _alone(tree, root, item.depends))
                 ):
                     yield root, item, marker
 
@@ -173,6 +174,14 @@ def _framework(tree: _Tree, root: str, depends: Depends) -> tuple[str, str] | No
             elif section in depends.sections and key in names:
                 return names[key], value
     return None
+
+
+def _alone(tree: _Tree, root: str, depends: Depends) -> bool:
+    """Whether a package.json without any package starts a server all the same; with some, it may as well start a build."""
+    return bool(depends.alone) and any(
+        tree.line(name, depends.alone) and not any(key in PACKAGES and value == "{" for key, value in tree.facts.settings.get(name, []))
+        for name in tree.under(root, depends.file)
+    )
 
 
 def _owned(root: str, outer: str, item: Signature) -> bool:
