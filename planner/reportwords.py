@@ -22,7 +22,7 @@ WORDS = {
     "ready": N_("ready"), "conditional": N_("with conditions"), "unproven": N_("unproven"), "ineligible": N_("not eligible"),
     "dominant": N_("clear"), "leaning": N_("leaning"), "undecided": N_("undecided"), "insufficient data": N_("too little is known"),
     # a site: declared and discovered
-    "both": N_("declared and found"), "undeclared": N_("hidden"), "missing": N_("missing"),
+    "both": N_("declared and found"), "undeclared": N_("hidden"), "missing": N_("missing"), "unread": N_("not looked for"),
     # effects of rules
     "block": N_("blocks"), "condition": N_("condition"), "utility": N_("score"), "info": N_("note"), "unknown": N_("unknown"),
     # moves and their steps
