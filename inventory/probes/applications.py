@@ -103,10 +103,9 @@ def facts(block: Block) -> tuple[Facts, list[tuple[str, str]]]:
 
 
 def _count(found: Facts, text: str) -> None:
-    kind, _, rest = text.partition(" ")
-    number, _, folder = rest.partition(" ")
-    if number.isascii() and number.isdigit() and len(number) < 10 and folder:
-        found.counts[folder][kind] = int(number)
+    words = text.split(" ", 2)
+    if len(words) == 3 and words[2] and words[1].isdigit() and words[1].isascii() and len(words[1]) < 10:
+        found.counts[words[2]][words[0]] = int(words[1])
 
 
 def parse(section: Section) -> list[Observation]:
