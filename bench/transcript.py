@@ -178,11 +178,16 @@ def _mariadb(host: int, made: random.Random) -> str:
     lines = captured()["mariadb"].rstrip("\n").split("\n")
     for number in range(6):
         name = f"site{host}_{number}".encode().hex().upper()
+        account = f"{name}\t{b'localhost'.hex().upper()}"
+        lines = _after(lines, "@ accounts", f"|{account}")
         lines = _after(lines, "@ schemas", f"|{name}\tutf8mb4\tutf8mb4_general_ci")
-        lines = _after(
-            lines, "@ tables", f"|{name}\tInnoDB\tutf8mb4_unicode_ci\t12\t{made.randint(10, 9000)}\t{made.randint(10, 90) * 16384}"
-        )
-        lines = _after(lines, "@ users", f"|{name}\t{b'localhost'.hex().upper()}\t{name}")
+        lines = _after(lines, "@ counts", f"|{name}\t12")
+        for table in range(12):
+            rows, size = made.randint(10, 9000), made.randint(10, 90) * 16384
+            called = f"wp_table{table}".encode().hex().upper()
+            lines = _after(
+                lines, "@ tables", f"|{name}\t{called}\tInnoDB\tBASE TABLE\tutf8mb4_unicode_ci\t{rows}\t{size}\t{size // 2}\t0\tDynamic\t0"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -59,11 +59,20 @@ class Parts(_Data):
 
 
 class Depends(_Data):
-    """Packages that make a package.json a server's."""
+    """Packages that make a package.json a server's; `alone` does so where it asks for no package at all."""
 
     file: PathGlob
     packages: dict[str, str]
     sections: tuple[str, ...] = ("dependencies",)
+    alone: Pattern = ""
+
+
+class Named(_Data):
+    """Configuration in a file of its own for each site name, which `file` asks for; the one `*` of `files` is that name, or `default`."""
+
+    file: PathGlob
+    says: Pattern
+    files: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+/[A-Za-z0-9._-]*[*][A-Za-z0-9._-]*$")]
 
 
 class Signature(_Data):
@@ -85,6 +94,7 @@ class Signature(_Data):
     details: dict[str, tuple[PathGlob, Pattern]] = {}
     several: dict[str, PathGlob] = {}
     depends: Depends | None = None
+    named: Named | None = None
     plugins: Parts | None = None
     themes: Parts | None = None
     owns: tuple[PathGlob, ...] = ()
@@ -123,6 +133,7 @@ class Rule:
     head: int = HEADER  # so many bytes are read
     deep: set[str] = field(default_factory=set)  # below such a file's root: in folders not walked through, or behind a link
     above: set[str] = field(default_factory=set)  # also in the parent of a docroot of these names; `*`: of any
+    mentioned: str = ""  # the pattern that some file of the tree must match before this one, outside of it, is read
 
     @property
     def base(self) -> str:
@@ -160,9 +171,15 @@ def rules() -> dict[str, Rule]:
             if path.startswith("../"):
                 rule(path).above.add("*")
                 rule(item.root[0]).above.add("*")
+        if item.named:
+            rule(item.named.file).patterns.add(item.named.says)
+            rule(item.named.files).keys.update((*(key.lower() for key in item.keys), *DSN))
+            rule(item.named.files).head = HEAD
+            rule(item.named.files).mentioned = item.named.says
         if item.depends:
             rule(item.depends.file).keys.update((*item.depends.packages, *SECTIONS))
             rule(item.depends.file).head = HEAD
+            rule(item.depends.file).patterns.update({item.depends.alone} - {""})
         for parts in (item.plugins, item.themes):
             for path in parts.files if parts else ():
                 rule(path).patterns.update({parts.title, parts.version} - {""} if parts else ())
@@ -183,6 +200,11 @@ def rules() -> dict[str, Rule]:
     return found
 
 
+def named() -> list[str]:
+    """The files that hold a configuration for each site name, by their absolute paths with one `*`."""
+    return [item.named.files for item in data().applications if item.named]
+
+
 def expression(path: str) -> str:
     """The pattern of the paths whose end a rule means, for awk and Python alike."""
     return "(^|/)" + re.sub(r"[.*]", lambda found: "[^/]*" if found.group() == "*" else f"[{found.group()}]", path) + "$"
@@ -198,3 +220,4 @@ class Facts:
     unreadable: set[str] = field(default_factory=set)
     counts: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))  # folder → kind of page → number
     archives: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    links: dict[str, str] = field(default_factory=dict)  # what was seen through → the real path of what it leads to

@@ -1,7 +1,8 @@
 """A local tree's files → the `Facts` that `recognition` judges; what the probe's sh and awk do on a host, done here.
 
-In: a folder.  Out: facts, and what could not be read or was cut.  Nothing is run, no symbolic link is followed, no other filesystem is
-entered.  Bounded in entries, depth, files read, bytes of each and time; the limits and the order of reading are the probe's.
+In: a folder.  Out: facts, and what could not be read or was cut.  Nothing is run.  Symbolic links in its first levels are seen through as
+on a host, but only to what lies in a folder that is named: in a copy of a host's files, the others lead into this machine's own.  No other
+filesystem is entered.  Bounded in entries, depth, files read, bytes of each and time; the limits and the order of reading are the probe's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from inventory import applications
 from inventory.applications import Facts, Rule
 
 ENTRIES, NAMES, READS, FOLDERS, BESIDE = 300_000, 20_000, 3_000, 5_000, 1_000
+LEVELS, LINKS = 2, 200
 DEPTH, LARGEST, LINE, SHOWN, TAIL = 8, 4095 * 512, 2_000, 400, 262_144
 KINDS = {
     "htm": "html", "html": "html", "xhtml": "html", "shtml": "html", "php": "php", "php3": "php", "php5": "php", "phtml": "php",
@@ -92,14 +94,16 @@ def kind(base: str) -> tuple[str, bool]:
     return found, found != "other" and stem in {"index", "default", "main", "home"}
 
 
-def read(folder: Path, *, seconds: float = 60) -> Reading:
-    """Walk through a folder and take out what the rules ask for."""
-    return _Walk(folder, seconds).walk()
+def read(folder: Path, *, within: Path | None = None, seconds: float = 60) -> Reading:
+    """Walk through a folder and take out what the rules ask for; links may lead to what lies in `within`, or else in the folder itself."""
+    return _Walk(folder, within or folder, seconds).walk()
 
 
 class _Walk:
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path, within: Path, seconds: float) -> None:
         self.top = os.fsencode(folder)
+        self.within = os.path.realpath(os.fsencode(within)).rstrip(b"/") + b"/"
+        self.links: list[tuple[bytes, int]] = []
         self.end = time.monotonic() + seconds
         self.reading = Reading()
         self.entries = self.reads = 0
@@ -107,9 +111,20 @@ class _Walk:
         self.beside: dict[str, None] = {}
 
     def walk(self) -> Reading:
-        """Folder by folder, in the order of names; links are not followed."""
-        device = os.stat(self.top).st_dev  # noqa: PTH116  (bytes: names need not be UTF-8)
-        ahead = [(b"", 1)]
+        """Folder by folder, then what the links of the first levels lead to; then single files beside."""
+        self._folder(b"", 1)
+        self._through(self.links[:LINKS])
+        self._named()
+        missing = [name for name in self.beside if name not in self.reading.facts.names]
+        self.cut |= {"too many applications": None} if len(missing) > BESIDE else {}
+        for name in missing[:BESIDE]:
+            self._beside(name)
+        self.reading.unread += [(".", why) for why in self.cut]
+        return self.reading
+
+    def _folder(self, start: bytes, level: int) -> None:
+        device = os.stat(os.path.join(self.top, start)).st_dev  # noqa: PTH116,PTH118  (bytes: names need not be UTF-8)
+        ahead = [(start, level)]
         while ahead and self.entries < ENTRIES and time.monotonic() < self.end:
             folder, depth = ahead.pop()
             try:
@@ -124,29 +139,47 @@ class _Walk:
                         if entry.is_dir(follow_symlinks=False):
                             if depth < DEPTH and entry.stat(follow_symlinks=False).st_dev == device:
                                 ahead.append((path, depth + 1))
+                        elif entry.is_symlink():
+                            if depth <= LEVELS:
+                                self.links.append((path, depth))
                         elif entry.is_file(follow_symlinks=False):
                             self._file(path, entry.stat(follow_symlinks=False).st_size)
             except OSError as error:
                 self.reading.unread.append((_text(folder) or ".", error.strerror or "unreadable"))
-        missing = [name for name in self.beside if name not in self.reading.facts.names]
-        for name in missing[:BESIDE]:
-            self._beside(name)
-        if len(missing) > BESIDE:
-            self.cut["too many applications"] = None
         if ahead or self.entries > ENTRIES:
             self.cut["not all of it was walked through"] = None
-        self.reading.unread += [(".", why) for why in self.cut]
-        return self.reading
+
+    def _through(self, links: list[tuple[bytes, int]]) -> None:
+        """Files behind links, and folders, unless they are walked through already or hold the whole."""
+        top = os.path.realpath(self.top) + b"/"
+        for path, depth in links:
+            real = os.path.realpath(os.path.join(top, path))  # noqa: PTH118
+            if not real.startswith(self.within):
+                continue
+            if os.path.isfile(real):  # noqa: PTH113
+                self._file(path, os.stat(real).st_size, real)  # noqa: PTH116
+            elif os.path.isdir(real) and not real.startswith(top) and not top.startswith(real + b"/"):  # noqa: PTH112
+                self._folder(path, depth + 1)
+
+    def _named(self) -> None:
+        """The configurations for each site name, where they are asked for and lie within what may be read."""
+        said = {line for lines in self.reading.facts.lines.values() for line in lines}
+        for files in applications.named():
+            asked, folder = re.compile(applications.rules()[files].mentioned), Path(files).parent
+            if os.path.realpath(os.fsencode(folder)).startswith(self.within) and any(map(asked.search, said)):
+                for path in map(str, sorted(one for one in folder.glob(Path(files).name) if one.is_file())):
+                    self._note(path)
+                    self._lines(path, wanted(matching(path)), os.path.realpath(os.fsencode(path)))
 
     def _skipped(self, name: bytes) -> bool:
         return b"\n" in name or name in _pruned()
 
-    def _file(self, path: bytes, size: int) -> None:
+    def _file(self, path: bytes, size: int, real: bytes = b"") -> None:
         name = _text(path)
         base = name.rsplit("/", 1)[-1]
         if base.endswith(".war"):
             self._note(name)
-            self._archive(name)
+            self._archive(name, real)
         if size > LARGEST:
             return
         self._count(name, base)
@@ -157,7 +190,7 @@ class _Walk:
             self.cut["too many files of interest"] = None
             return
         self._note(name)
-        self._lines(name, wanted(found))
+        self._lines(name, wanted(found), real)
         for rule in found:
             root = name[: len(name) - len(rule.path)]
             if "*" not in rule.path:
@@ -181,9 +214,8 @@ class _Walk:
 
     def _beside(self, name: str) -> None:
         """A file in a folder that is not walked through, or behind a link that stays inside."""
-        top = os.path.realpath(self.top)
-        real = os.path.realpath(os.path.join(top, name.encode("utf-8", "surrogateescape")))  # noqa: PTH118
-        if real.startswith(top + b"/") and os.path.isfile(real):  # noqa: PTH113
+        real = os.path.realpath(os.path.join(self.top, name.encode("utf-8", "surrogateescape")))  # noqa: PTH118
+        if real.startswith((self.within, os.path.realpath(self.top) + b"/")) and os.path.isfile(real):  # noqa: PTH113
             self._note(name)
             self._lines(name, wanted(matching(name)), real)
 
@@ -203,8 +235,8 @@ class _Walk:
             self.reading.unread.append((name, error.strerror or "unreadable"))
             return None
 
-    def _archive(self, name: str) -> None:
-        text = self._open(name, -1, TAIL)
+    def _archive(self, name: str, real: bytes = b"") -> None:
+        text = self._open(name, -1, TAIL, real)
         lines = re.split(rb"[^A-Za-z0-9._/-]+", text or b"")
         found = {match.group().decode() for line in lines if len(line) <= 500 for match in ARCHIVED.finditer(line)}
         self.reading.facts.archives[name] = sorted(found)[:200]

@@ -18,17 +18,16 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, model, sameness, yamlfile
+from inventory import catalogue, model, sameness, whereabouts, yamlfile
 from inventory.found import Found, Times, of_server, of_site, off_network
 from inventory.register import history
 from inventory.register.cells import written
 from inventory.register.fields import shipped
 from inventory.register.names import ascii_name
 from inventory.scope import Campus
+from inventory.whereabouts import READ
 
 TABLE = Path(__file__).with_name("differences.yml")
-READ = {"ok", "partial"}
-"""Outcomes of visits that brought something."""
 _OF_HOST = (
     "os",
     "hardware",
@@ -156,11 +155,7 @@ class _Known:
             for alias in row.data.get("aliases") or []:
                 self.by_name.setdefault(ascii_name(str(alias)), row)
         self.times: Times = {row.id: row.taken_at for row in session.execute(select(model.Snapshot.id, model.Snapshot.taken_at))}
-        self._called: dict[str, model.Host] = {}
-        for host in self.hosts.values():
-            server = self.servers.get(host.address)
-            for name in (host.name, host.address, str(server.data.get("name") or "") if server else ""):
-                self._called.setdefault(name.casefold(), host)
+        self._called = whereabouts.called(self.hosts.values(), {key: row.data for key, row in self.servers.items()})
         self._observations: dict[int, Sequence[Any]] = {}
 
     def observations(self, host: int) -> Sequence[Any]:
@@ -211,9 +206,7 @@ def _site(known: _Known, campus: Campus, item: model.Workload) -> Pair:
 
 
 def _servers(row: model.Declared | None) -> list[str]:
-    """The servers that a site's sheet names; catalogues from before typed fields hold one text."""
-    value = row.data.get("server") if row is not None else None
-    return [value] if isinstance(value, str) else [str(text) for text in value or []]
+    return whereabouts.servers(row.data) if row is not None else []
 
 
 def _declared_address(known: _Known, row: model.Declared | None) -> str:

@@ -163,7 +163,8 @@ class _Discovery:
         return ssh.Job(item[1], collector.COMMAND, lambda: collector.script(self.probes, nonce).encode(), nonce)
 
     def value(self, job: ssh.Job, item: Host, seen: ssh.Visit) -> Any:
-        return self._finished(read(*item, seen, job.tag, self.probes))
+        with garbage.put_off():  # until all of it is packed and forgotten
+            return self._finished(read(*item, seen, job.tag, self.probes))
 
     def lost(self, item: Host, why: str) -> Any:
         return self._finished(Result(item[0], item[1].address, "protocol", why, 0.0))

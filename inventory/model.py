@@ -293,7 +293,7 @@ class Workload(Base):
     site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id", ondelete="SET NULL"), index=True)
     unit_code: Mapped[str | None] = mapped_column(ForeignKey("unit.code"))
     owner_reason: Mapped[str] = mapped_column(Text, default="")
-    status: Mapped[str] = mapped_column(String(32))  # both | undeclared | missing
+    status: Mapped[str] = mapped_column(String(32))  # both | undeclared | missing | unread
     names: Mapped[list[Any]] = mapped_column(default=list)
     declared: Mapped[dict[str, Any]] = mapped_column(default=dict)  # facts from elsewhere than its host: its sheet, the HTTP view
     identified_at: Mapped[datetime]

@@ -21,6 +21,7 @@ PRODUCTS = {
     "mysqli": "mysql", "pdo_mysql": "mysql", "mysql2": "mysql", "pgsql": "postgresql", "postgres": "postgresql", "postgis": "postgresql",
     "pdo_pgsql": "postgresql", "sqlite3": "sqlite", "pdo_sqlite": "sqlite", "mssql": "sqlserver", "sqlsrv": "sqlserver", "oci": "oracle",
 }  # fmt: skip
+PACKAGES = {"dependencies", "devdependencies", "peerdependencies", "optionaldependencies"}
 COPY = re.compile(
     r"(?i)(?:.+[ ._-](?:old|bak|backup|copy|orig)(?:[._-]?\d*)|(?:old|bak|backup)[._-].+"
     r"|bak|backups?|\.bak|.+ - copy|.*备份.*|.+[._-]20\d{6})"
@@ -153,7 +154,7 @@ def _candidates(tree: _Tree) -> Iterator[tuple[str, Signature, str]]:
                     and (not item.any or any(tree.under(root, other) for other in item.any))
                     and not any(tree.under(root, other) for other in item.none)
                     and all(_says(tree, root, said) for said in item.says)
-                    and (item.depends is None or _framework(tree, root, item.depends))
+                    and (item.depends is None or _framework(tree, root, item.depends) or _alone(tree, root, item.depends))
                 ):
                     yield root, item, marker
 
@@ -173,6 +174,14 @@ def _framework(tree: _Tree, root: str, depends: Depends) -> tuple[str, str] | No
             elif section in depends.sections and key in names:
                 return names[key], value
     return None
+
+
+def _alone(tree: _Tree, root: str, depends: Depends) -> bool:
+    """Whether a package.json without any package starts a server all the same; with some, it may as well start a build."""
+    return bool(depends.alone) and any(
+        tree.line(name, depends.alone) and not any(key in PACKAGES and value == "{" for key, value in tree.facts.settings.get(name, []))
+        for name in tree.under(root, depends.file)
+    )
 
 
 def _owned(root: str, outer: str, item: Signature) -> bool:
@@ -203,6 +212,8 @@ def _described(tree: _Tree, root: str, item: Signature) -> dict[str, Any]:
     springs = [re.search(r"spring-core-([0-9][\w.]*?)\.jar$", name) for name in tree.under(root, "WEB-INF/lib/spring-*.jar")]
     if item.name == "Spring":
         more["framework"] = " ".join(["Spring", *[match.group(1) for match in springs if match][:1]])
+    if item.named and _says(tree, root, (item.named.file, item.named.says)):
+        more["configured_by_name"] = _named(tree, item, item.named.files)
     below = [name for name in sorted(tree.facts.unreadable) if not root or name.startswith(root + "/")]
     wanted = {name for path in (*item.config, *(told[0] for told in item.version)) for name in tree.under(root, path)}
     more["unreadable"] = [name for name in below if name in wanted]
@@ -225,6 +236,20 @@ def _configured(tree: _Tree, root: str, item: Signature) -> tuple[str, dict[str,
         if database:
             break
     return first
+
+
+def _named(tree: _Tree, item: Signature, files: str) -> dict[str, dict[str, Any]]:
+    """Site name, or `default` → configuration file, database (as much of it as is said there) and further settings."""
+    fields = {key.lower(): value for key, value in item.keys.items()} | DSN
+    before, _, after = files.rpartition("/")[2].partition("*")
+    found: dict[str, dict[str, Any]] = {}
+    for _, name in tree.ends(files):
+        database, details = _database(tree.facts.settings.get(name, []), fields, item.server)
+        host = name.rpartition("/")[2].removeprefix(before).removesuffix(after)
+        found[host] = {"config_file": name.replace("//", "/"), "database": database, **details}
+        if name in tree.facts.unreadable:
+            found[host]["unreadable"] = [name]
+    return found
 
 
 def _database(settings: list[tuple[str, str]], fields: dict[str, str], server: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -350,7 +375,7 @@ def _generic(tree: _Tree, site: str, kind: str, number: int, roots: Set[str]) ->
     if kind in {"php", "asp", "jsp"}:
         inside = [
             name for path in GENERIC if path.endswith("." + kind) for _, name in tree.ends(path)
-            if (not site or name.startswith(site + "/")) and not _within(name, roots) and not name.startswith("../")
+            if (not site or name.startswith(site + "/")) and not _within(name, roots) and not name.startswith(("../", "/"))
             and not _copy(name.rpartition("/")[0])
         ]  # fmt: skip
         for name in sorted(set(inside), key=lambda path: (path.count("/"), path)):

@@ -1,4 +1,5 @@
-"""Declared versus discovered: sites found and declared, found only (hidden), declared only (missing), and who owns each.
+"""Declared versus discovered: sites found and declared, found only (hidden), declared only (missing; unread: nobody looked), and whose
+each is.
 
 In: an open session.  Out: the tables `site` and `workload` brought up to what the newest observations and declarations say; a summary.
 
@@ -23,7 +24,7 @@ from sqlalchemy import Row, Text, bindparam, cast, delete, insert, select
 from sqlalchemy import update as change
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, garbage, identify, lifecycle, model, ownership, packing
+from inventory import catalogue, garbage, identify, lifecycle, model, ownership, packing, whereabouts
 from inventory.inspection import kept
 from inventory.register import names as register_names
 
@@ -44,7 +45,10 @@ Host, Snapshot, Site, SiteFacts, Workload = (
 
 
 def update(session: Session, at: datetime, *, everything: bool = False) -> Counter[str]:
-    """Identify the sites of hosts that said something new (of all with `everything`); counts by status (both, undeclared, missing)."""
+    """Identify the sites of hosts that said something new (of all with `everything`).
+
+    Counts by status: both, undeclared, missing, unread.
+    """
     session.flush()
     _identify_stale(session, everything)
     counts = _compare(session, at)
@@ -212,8 +216,9 @@ class _Claim:
 
 def _wanted(session: Session) -> Iterator[tuple[str, _Row]]:
     """Every workload by its name.  Of one name on two hosts, the first host (by name) has it, and the others NAME@HOST."""
-    query = select(model.Declared).where(model.Declared.kind == "site", model.Declared.withdrawn_at.is_(None))
-    sheets = {row.key: row for row in sorted(session.scalars(query), key=lambda row: row.key)}
+    query = select(model.Declared).where(model.Declared.kind.in_(("site", "server")), model.Declared.withdrawn_at.is_(None))
+    declared = sorted(session.scalars(query), key=lambda row: row.key)
+    sheets = {row.key: row for row in declared if row.kind == "site"}
     by_name = dict(sheets)
     for sheet in sheets.values():
         for alias in sheet.data.get("aliases") or []:
@@ -222,7 +227,7 @@ def _wanted(session: Session) -> Iterator[tuple[str, _Row]]:
     alone = _declared(None)
     owners = ownership.Units(list(session.scalars(select(model.Unit).order_by(model.Unit.code))))
     confirmed, views = confirmations(session), kept.Views(session)
-    hosts = {row.id: row for row in session.execute(select(Host.c.id, Host.c.name, Host.c.address, Host.c.unit_code))}
+    hosts = {row.id: row for row in session.execute(select(Host.c.id, Host.c.name, Host.c.address, Host.c.unit_code, Host.c.outcome))}
     sites: dict[int, list[Any]] = {}
     columns = (Site.c.id, Site.c.host_id, Site.c.name, Site.c.kind, Site.c.clues, cast(Site.c.names, Text).label("names"))
     for row in session.execute(select(*columns)):
@@ -241,12 +246,15 @@ def _wanted(session: Session) -> Iterator[tuple[str, _Row]]:
             status = "both" if found is not None else "undeclared"
             beside = packing.encoded((told[found.key] if found is not None else alone) | owner.facts() | views.facts(names))
             yield name, _Row(site.kind, host.id, site.id, owner.unit, owner.reason, status, site.names, beside)
+    everywhere = whereabouts.all_read(hosts.values())
+    called = whereabouts.called(hosts.values(), {row.key: row.data for row in declared if row.kind == "server"})
     for key, sheet in sheets.items():
         if key not in matched:
+            status = "missing" if whereabouts.looked_for(sheet.data, called, everywhere) else "unread"
             names = [key, *(register_names.ascii_name(str(alias)) for alias in sheet.data.get("aliases") or [])]
             owner = ownership.of(_Claim(key, names), sheet, None, owners, confirmed)
             beside = packing.encoded(owner.facts() | views.facts(names))
-            yield key, _Row("site", None, None, owner.unit, owner.reason, "missing", packing.encoded(names), beside)
+            yield key, _Row("site", None, None, owner.unit, owner.reason, status, packing.encoded(names), beside)
 
 
 def confirmations(session: Session) -> dict[str, ownership.Confirmation]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from inventory import collector, ssh
 from inventory.errors import HostError
-from planner import contents, verification
+from planner import contents, plan, verification
 from planner.contents import FilesComparison, RowsComparison
 
 PART_SECONDS = 1800.0
@@ -75,9 +75,12 @@ class Equality:
 
 
 def configuration_path(move: Mapping[str, Any]) -> str | None:
-    """The application's configuration file relative to the docroot: it differs on purpose, in its credentials."""
-    file = move["source"]["config_file"]
-    return os.path.relpath(file, move["source"]["docroot"]) if file and move["source"]["database"] else None
+    """The application's configuration file relative to the docroot: it differs on purpose, in its credentials.
+
+    None without a database, and for a file outside of the docroot: a plan leaves such a site where it is.
+    """
+    file, docroot = move["source"]["config_file"], move["source"]["docroot"]
+    return os.path.relpath(file, docroot) if file and move["source"]["database"] and plan.within(file, docroot) else None
 
 
 def compare(move: Mapping[str, Any], hosts: Hosts, *, pages: bool = True, limits: verification.Limits | None = None) -> Equality:

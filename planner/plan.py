@@ -7,6 +7,7 @@ and no chance in it.  `left` says why each workload that is not moved stays.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,16 @@ def _stays(item: Candidate) -> str:
         return "it is served over HTTPS, and this planner does not yet bring certificates to a destination"
     if item.strength == "undecided":
         return "the verdict is undecided; see planner explain"
+    configuration, docroot = value(item.facts, "application.config_file"), value(item.facts, "site.docroot")
+    if configuration and docroot and value(item.facts, "database.used", False) and not within(configuration, docroot):
+        return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
     return ""
+
+
+def within(path: str, folder: str) -> bool:
+    """Whether an absolute path lies below a folder, by their texts alone."""
+    relative = posixpath.relpath(path, folder)
+    return relative != "." and relative.partition("/")[0] != ".."
 
 
 def _account(host: str, name: str) -> str:

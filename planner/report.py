@@ -165,6 +165,7 @@ def gather(session: Session, now: datetime, *, rules: policy.RuleSet | None = No
         "unsupported": tuple(host for host in hosts if host.supported is False),
         "hidden": tuple(site for site in sites if site.status == "undeclared"),
         "missing": tuple(site for site in sites if site.status == "missing"),
+        "unread": tuple(site for site in sites if site.status == "unread"),
         "unsettled": tuple(site for site in sites if site.verdict and site.verdict.strength in {"undecided", "insufficient data"}),
         "failed": tuple(move for move in latest.values() if move.state in {"failed", "undo-failed"}),
         "frozen": tuple(move for move in latest.values() if any(span.ended is None for span in move.freezes)),

@@ -23,7 +23,7 @@ WORDS = {
     "dominant": N_("clear"), "leaning": N_("leaning"), "undecided": N_("undecided"), "insufficient data": N_("too little is known"),
     "none possible": N_("nothing is possible"), "overridden": N_("decided by hand"),
     # a site: declared and discovered
-    "both": N_("declared and found"), "undeclared": N_("hidden"), "missing": N_("missing"),
+    "both": N_("declared and found"), "undeclared": N_("hidden"), "missing": N_("missing"), "unread": N_("not looked for"),
     # effects of rules
     "block": N_("blocks"), "condition": N_("condition"), "utility": N_("score"), "info": N_("note"), "unknown": N_("unknown"),
     # moves and their steps
@@ -110,6 +110,7 @@ SENTENCES = (
     N_("its verdict is {placement}; this planner carries out site-cluster and virtual-host"),
     N_("no unit has declared it; have it declared first"), N_("the verdict is undecided; see planner explain"),
     N_("it is served over HTTPS, and this planner does not yet bring certificates to a destination"),
+    N_("its configuration {path} stands outside of its docroot, and a move does not carry it"),
     N_("its docroot is unknown"), N_("no virtual-host server has room for it"),
     N_("no site cluster takes the profile {profile} and has room for it"),
     N_("none of its names points at {address} in the zones that we serve"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from inventory.identify.facts import Observed, Seen, Site, under, walked
 
 _SUMS = (
@@ -30,7 +34,7 @@ def describe(site: Site, observed: Observed) -> None:
 def applications(site: Site, observed: Observed) -> list[Seen]:
     """The applications in and below the docroot, the outermost first; those that are plain pages stand last."""
     docroot = walked(site)
-    found = [item for item in observed.of("application") if under(item.data.get("path"), docroot)]
+    found = [_named(site, item) for item in observed.of("application") if under(item.data.get("path"), docroot)]
     found.sort(key=lambda item: (_plain(item), len(str(item.data.get("path"))), str(item.data.get("name"))))
     return found
 
@@ -43,6 +47,29 @@ _RUNTIMES = {
 
 _NETWORKS = frozenset({"WordPress", "Drupal"})
 """Applications of which one installation can be many sites, and whose configuration or folders tell."""
+
+
+def _named(site: Site, item: Seen) -> Seen:
+    """An application that reads another configuration for each site name, as this site has it.
+
+    Debian's WordPress takes the first there is of `config-NAME.php`, the same without the name's first label, and `config-default.php`.
+    """
+    by_name = item.data.get("configured_by_name")
+    if not isinstance(by_name, Mapping) or not by_name:
+        return item
+    names = [re.sub(r"[^a-z0-9.-]", "", name.rpartition(":")[0] if ":" in name else name) for name in map(str.lower, site.names)]
+    wanted = [one for name in names for one in (name, name.partition(".")[2])]
+    told: Mapping[str, Any] | None = next((by_name[name] for name in [*wanted, "default"] if isinstance(by_name.get(name), Mapping)), None)
+    if told is None:  # it answers that there is none
+        return item._replace(data={**item.data, "database": None})
+    data = {**item.data, **told}
+    # what that file leaves out has the default of the one that includes it
+    if isinstance(told.get("database"), Mapping) and isinstance(item.data.get("database"), Mapping):
+        said = {key: value for key, value in told["database"].items() if value}
+        data["database"] = {**item.data["database"], **said}
+    elif told.get("database") is None and not told.get("unreadable"):
+        data["database"] = item.data.get("database")
+    return item._replace(data=data)
 
 
 def _plain(item: Seen) -> bool:

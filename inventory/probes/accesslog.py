@@ -150,6 +150,9 @@ def _log(block: Block) -> list[Observation]:
     more: list[Observation] = []
     visitors: dict[str, int] = {}
     for offset, line in enumerate(block.lines, start=1):
+        if line.startswith("url "):  # most of them
+            more += _url(block, line, offset)
+            continue
         word, _, rest = line.partition(" ")
         if word == "total":
             counts = [number(text) for text in rest.split()]
@@ -186,8 +189,6 @@ def _log(block: Block) -> list[Observation]:
             text, _, name = rest.partition(" ")
             if (count := number(text)) is not None and name:
                 data["missing" if word == "missing" else "referrers"].append([name, count])
-        elif word == "url":
-            more += _url(block, line, offset)
         elif word == "use":
             more += _use(block, data, rest, offset)
     if lines is None:
@@ -212,7 +213,9 @@ def _log(block: Block) -> list[Observation]:
 
 def _order(item: Observation) -> tuple[Any, ...]:
     data = item.data
-    return (item.kind, -(data.get("count") or data.get("requests") or 0), str(data.get("path", data["vhost"])), data.get("status", 0))
+    if item.kind == "access_url":
+        return ("access_url", -data["count"], data["path"], data["status"])
+    return (item.kind, -(data.get("requests") or 0), str(data["vhost"]), 0)
 
 
 def _left_out(data: dict[str, Any], read: int | None, size: int | None) -> None:
@@ -223,7 +226,14 @@ def _left_out(data: dict[str, Any], read: int | None, size: int | None) -> None:
         data["left_out_bytes"] = None
 
 
+_URL = re.compile(r"url ([0-9]{1,18}) ([0-9]{1,18}) ([^ ]*) (.*)", re.S)
+
+
 def _url(block: Block, line: str, offset: int) -> list[Observation]:
+    if (match := _URL.fullmatch(line)) is not None:  # as a host's own section prints it
+        times, answer, vhost, path = match.groups()
+        data = {"file": block.value, "path": path, "count": int(times), "status": int(answer), "vhost": "" if vhost == "-" else vhost}
+        return [Observation("access_url", data, block.line + offset)]
     words = line.split(" ", 4)[1:]
     count, code = (number(text) for text in [*words, "", ""][:2])
     if len(words) != 4 or count is None or code is None:

@@ -2,292 +2,62 @@
 
 Passwords never leave the host: of a configuration file only the settings that a signature names are printed, of a database's address
 only server, host, user and name; of all other files only the part of a line that a pattern matched.  The collector redacts every
-section besides.  What awk does here, `inventory.applicationtree` does in Python for a local folder; one set of cases holds for both.
+section besides.  Symbolic links in a docroot's first levels are seen through: what they lead to is told by the link's name.  What awk
+does here, `inventory.applicationtree` does in Python for a local folder; one set of cases holds for both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from inventory import applications, applicationtree, recognition
 from inventory.applications import Facts
+from inventory.probes.applicationawk import program
 from inventory.probes.base import Block, Observation, Probe, Section, blocks
 from inventory.probes.docroots import DOCROOTS
-
-
-def _quoted(text: str) -> str:
-    """Text as an awk string."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t") + '"'
-
-
-def _set(name: str, keys: Iterable[str]) -> str:
-    return f"split({_quoted(' '.join(sorted(keys)))}, T, {_quoted(' ')}); for (i in T) {name}[T[i]] = 1\n"
-
-
-def _choice(name: str, patterns: Mapping[int, str], call: str) -> str:
-    """An awk function of a number and a text: each pattern as a literal, which awk compiles once, found by halving."""
-
-    def branch(ids: list[int]) -> str:
-        if len(ids) == 1:
-            literal = patterns[ids[0]].replace("/", "\\/").replace("\t", "\\t")
-            return f"return {call.replace('PATTERN', '/' + literal + '/')}\n"
-        half = len(ids) // 2
-        return f"if (i < {ids[half]}) {{ {branch(ids[:half])} }} else {{ {branch(ids[half:])} }}\n"
-
-    return f"function {name}(i, text) {{ {branch(sorted(patterns))} }}\n"
-
-
-def _tables() -> tuple[str, str]:
-    """The rules as awk assignments, and functions for the patterns of lines and of paths.
-
-    F paths, B and X their numbers by base and by ending, P patterns asked for, K keys (sets in Y), H bytes to read, C comments count,
-    D further files beside, A above a docroot of these names.
-    """
-    rules = list(applications.rules().values())
-    patterns = sorted({text for rule in rules for text in rule.patterns})
-    out: list[str] = []
-    bases: dict[tuple[str, str], list[int]] = {}
-    sets: dict[str, int] = {}
-    for at, rule in enumerate(rules, start=1):
-        bases.setdefault(("X", rule.ending) if "*" in rule.base else ("B", rule.base), []).append(at)
-        out.append(f"F[{at}] = {_quoted(rule.path)}\n")
-        if rule.patterns:
-            out.append(f"P[{at}] = {_quoted(' '.join(str(patterns.index(text) + 1) for text in sorted(rule.patterns)))}\n")
-        if rule.keys:
-            keys = " ".join(sorted(rule.keys))
-            out += [] if keys in sets else [f"Y[{len(sets) + 1}] = {_quoted(keys)}\n"]
-            out.append(f"K[{at}] = {sets.setdefault(keys, len(sets) + 1)}\n")
-        if rule.patterns or rule.keys:
-            out.append(f"H[{at}] = {rule.head}\n")
-        if rule.comments:
-            out.append(f"C[{at}] = 1\n")
-        if rule.deep:
-            out.append(f"D[{at}] = {_quoted(' '.join(sorted(rule.deep)))}\n")
-        if rule.above:
-            out.append(f"A[{at}] = {_quoted(' ' + ' '.join(sorted(rule.above)) + ' ')}\n")
-    out += [f"{table}[{_quoted(base)}] = {_quoted(' '.join(map(str, ids)))}\n" for (table, base), ids in bases.items()]
-    out += [f"G[{_quoted(end)}] = {_quoted(kind)}\n" for end, kind in applicationtree.KINDS.items()]
-    out += [f"N[{_quoted(key.decode())}] = {_quoted(value)}\n" for key, value in applicationtree.PAIRS.items()]
-    out.append(_set("S", (scheme.decode() for scheme in applicationtree.SCHEMES)))
-    out.append(_set("L", applicationtree.LINEWISE))
-    paths = {at: applications.expression(rule.path) for at, rule in enumerate(rules, start=1) if "*" in rule.path}
-    functions = _choice("found", dict(enumerate(patterns, start=1)), "match(text, PATTERN)") + _choice("fits", paths, "text ~ PATTERN")
-    return "".join(out), functions
-
-
-_AWK = r"""
-BEGIN {
-  root = ENVIRON["D"]; Q = "\047"
-  STRING["\""] = "^\"([^\"\\\\]|\\\\.)*\""; STRING[Q] = "^" Q "([^" Q "\\\\]|\\\\.)*" Q
-  @TABLES@
-  own = root; sub(/^.*\//, "", own)
-  for (i in A) if (A[i] == " * " || index(A[i], " " own " ")) beside("../" F[i])
-}
-{
-  if (++entries > @ENTRIES@) { cut["not all of it was walked through"] = 1; exit }
-  rel = substr($0, length(root) + 4)
-  base = rel; sub(/^.*\//, "", base)
-  if (base ~ /[.]war$/) { print "|n " rel; archive(rel); next }
-  count(rel, base)
-  ids = matching(rel, base)
-  if (ids == "") next
-  if (++named > @NAMES@) { cut["too many files of interest"] = 1; next }
-  print "|n " rel; seen[rel] = 1
-  take(rel, ids)
-  n = split(ids, id, " ")
-  for (i = 1; i <= n; i++) if ((id[i] in D) && !index(F[id[i]], "*")) {
-    top = substr(rel, 1, length(rel) - length(F[id[i]]))
-    m = split(D[id[i]], deep, " ")
-    for (j = 1; j <= m; j++) further[top deep[j]] = 1
-  }
-}
-END {
-  for (rel in further) if (!(rel in seen)) {
-    if (++besides > @BESIDE@) { cut["too many applications"] = 1; break }
-    beside(rel)
-  }
-  for (key in pages) { split(key, part, SUBSEP); print "|c " part[2] " " pages[key] " " part[1] }
-  for (why in cut) print "|x " why
-}
-function matching(rel, base,  n, i, id, out, end, at) {
-  end = base; if (!sub(/^.*[.]/, "", end)) end = ""
-  n = split(B[base] " " X[end] " " (end == "" ? "" : X[""]), id, " "); out = ""
-  for (i = 1; i <= n; i++) {
-    at = length(rel) - length(F[id[i]])
-    if (index(F[id[i]], "*") ? fits(id[i], rel) : (at == 0 || substr(rel, at, 1) == "/") && substr(rel, at + 1) == F[id[i]]) out = out " " id[i]
-  }
-  return out
-}
-function count(rel, base,  low, end, kind, stem, dir) {
-  low = tolower(base); end = low; stem = ""; dir = rel
-  if (!sub(/^.*[.]/, "", end)) end = ""; else stem = substr(low, 1, length(low) - length(end) - 1)
-  if (!sub(/\/[^\/]*$/, "", dir)) dir = "."
-  kind = (end in G) ? G[end] : "other"
-  if (kind == "other" && (base ~ /^[.]/ || low == "robots.txt" || low == "favicon.ico")) return
-  if (!(dir in folder)) {
-    if (++folders > @FOLDERS@) { cut["too many folders with pages"] = 1; return }
-    folder[dir] = 1
-  }
-  pages[dir, kind]++
-  if (kind != "other" && (stem == "index" || stem == "default" || stem == "main" || stem == "home")) pages[dir, "index"] = 1
-}
-function quoted(file) { gsub(Q, Q "\\" Q Q, file); return Q file Q }
-function beside(rel,  base) {
-  if (rel in seen) return
-  seen[rel] = 1
-  # a pipe would never end
-  if (system("test -f " quoted(root "/" rel))) return
-  base = rel; sub(/^.*\//, "", base)
-  print "|n " rel
-  take(rel, matching(rel, base))
-}
-function take(rel, ids,  n, i, j, m, id, part, want, nw_, wanted, keyed, text, total, got, end, file, most) {
-  n = split(ids, id, " "); nw_ = 0; keyed = 0; comments = 0; most = 0
-  split("", KEY); split("", have)
-  for (i = 1; i <= n; i++) {
-    m = split(P[id[i]], part, " ")
-    for (j = 1; j <= m; j++) if (!(part[j] in have)) { have[part[j]] = 1; want[++nw_] = part[j] }
-    m = split(Y[K[id[i]]], part, " ")
-    for (j = 1; j <= m; j++) { KEY[part[j]] = 1; keyed = 1 }
-    if (id[i] in C) comments = 1
-    if (H[id[i]] > most) most = H[id[i]]
-  }
-  if (!nw_ && !keyed) return
-  if (++reads > @READS@) { cut["too many files to read"] = 1; return }
-  file = root "/" rel; total = 0; hidden = 0
-  end = rel; if (!sub(/^.*[.]/, "", end)) end = ""
-  end = tolower(end); linewise = (end in L); basic = (end == "asp")
-  while ((got = (getline text < file)) > 0) {
-    total += length(text) + 1
-    if (total > most) break
-    sub(/\r$/, "", text)
-    for (i = 1; i <= nw_; i++) if (found(want[i], text)) print "|m " substr(text, RSTART, RLENGTH > @SHOWN@ ? @SHOWN@ : RLENGTH)
-    if (keyed) settings(substr(text, 1, @LINE@))
-  }
-  close(file)
-  if (got < 0) print "|u"
-}
-function settings(s,  t, key, value, c) {
-  t = s; sub(/^[ \t]+/, "", t)
-  if (hidden) { if (index(t, "*/") || index(t, "-->")) hidden = 0; return }
-  if (!comments) {
-    if (t ~ /^(\/\/|#|[*]|;)/ || (basic && substr(t, 1, 1) == Q)) return
-    if (substr(t, 1, 2) == "/*" || substr(t, 1, 4) == "<!--") { if (!index(t, "*/") && !index(t, "-->")) hidden = 1; return }
-  }
-  if (!linewise) { tokens(s); return }
-  sub(/^export[ \t]+/, "", t)
-  if (!match(t, /^[A-Za-z_][A-Za-z0-9_.-]*/)) return
-  key = substr(t, 1, RLENGTH); value = substr(t, RLENGTH + 1)
-  if (!sub(/^[ \t]*[=:][ \t]*/, "", value)) return
-  sub(/[ \t]+$/, "", value)
-  c = substr(value, 1, 1)
-  if ((c == "\"" || c == Q) && index(substr(value, 2), c)) value = substr(value, 2, index(substr(value, 2), c) - 1)
-  else { if (index(value, " #")) value = substr(value, 1, index(value, " #") - 1); sub(/[ \t]+$/, "", value) }
-  if (value == "" || substr(value, 1, 1) == "&") value = "{"
-  emit(key, value)
-  if (!secret(key)) composite(value)
-}
-function secret(key) { return tolower(key) ~ /pass|pwd|secret|token|salt|_key/ }
-function tokens(s,  key, separated, c, value) {
-  key = ""; separated = 0
-  while (s != "") {
-    c = substr(s, 1, 1)
-    if (c == "\"" || c == Q) {
-      if (!match(s, STRING[c])) { key = ""; separated = 0; s = substr(s, 2); continue }
-      value = substr(s, 2, RLENGTH - 2); s = substr(s, RLENGTH + 1)
-      if (!(key != "" && secret(key))) composite(value)
-      if (separated && key != "") { emit(key, value); key = "" } else key = value
-      separated = 0
-    } else if (match(s, /^[$@]?[A-Za-z_0-9][A-Za-z0-9_.]*/)) {
-      value = substr(s, 1, RLENGTH); s = substr(s, RLENGTH + 1)
-      if (separated && key != "") {
-        if (value ~ /^(true|false|TRUE|FALSE|True|False|[0-9][0-9.]*)$/) { emit(key, value); key = "" } else { emit(key, "?"); key = value }
-      } else key = value
-      separated = 0
-    } else if (c == "#" || substr(s, 1, 2) == "//") return
-    else if (substr(s, 1, 2) == "=>") { separated = 1; s = substr(s, 3) }
-    else if (c == "=" || c == ":" || c == ",") { separated = 1; s = substr(s, 2) }
-    else if (c == "{" || c == "(" || c == "[") {
-      if (separated && key != "") { emit(key, "{"); key = "" }
-      separated = 0; s = substr(s, 2)
-    } else { if (c == ";") { key = ""; separated = 0 } s = substr(s, 2) }
-  }
-}
-function emit(key, value,  at, head) {
-  key = tolower(key); sub(/^[$]/, "", key); sub(/^@/, "", key)
-  if (!(key in KEY) && !(("@" key) in KEY)) return
-  if (!(key in KEY)) key = "@" key
-  at = index(value, "://")
-  if (at) {
-    head = substr(value, 1, at + 2); value = substr(value, at + 3)
-    sub(/[?].*/, "", value); sub(/^.*@/, "", value)
-    value = head value
-  }
-  print "|s " key " " substr(value, 1, 200)
-}
-function told(name, value) { if (name != "" && value != "") emit("dsn." name, value) }
-function composite(value,  s, scheme, place, login, name, n, i, pair, at) {
-  s = value; sub(/^jdbc:/, "", s); scheme = ""
-  if (match(s, /^[a-z0-9_]+/)) {
-    scheme = substr(s, 1, RLENGTH); s = substr(s, RLENGTH + 1); sub(/^[+][a-z0-9_]+/, "", s)
-    if (substr(s, 1, 1) != ":" || !(scheme in S)) scheme = ""
-  }
-  if (scheme != "") {
-    told("server", scheme)
-    value = substr(s, 2); at = (substr(value, 1, 2) == "//")
-    if (at) value = substr(value, 3)
-    if (scheme == "sqlite") { sub(/[?#;].*/, "", value); told("name", value); return }
-    if (at) {
-      place = value; sub(/[?#;].*/, "", place)
-      value = substr(value, length(place) + 1)
-      login = ""
-      if (match(place, /^.*@/)) { login = substr(place, 1, RLENGTH - 1); place = substr(place, RLENGTH + 1) }
-      name = ""; at = index(place, "/")
-      if (at) { name = substr(place, at + 1); place = substr(place, 1, at - 1) }
-      sub(/:.*/, "", login)
-      told("user", login); told("host", place); told("name", name)
-    }
-  } else if (tolower(value) !~ /(^|;)[ ]*(host|dbname|server|data source|initial catalog|database|databasename|uid|user id)[ ]*=/) return
-  n = split(value, pair, /[;?&]/)
-  for (i = 1; i <= n; i++) {
-    at = index(pair[i], "=")
-    if (!at) continue
-    name = tolower(substr(pair[i], 1, at - 1)); s = substr(pair[i], at + 1)
-    gsub(/^ +| +$/, "", name); gsub(/^ +| +$/, "", s)
-    if (name in N) told(N[name], s)
-  }
-}
-function archive(rel,  command, line, out, n) {
-  command = "tail -c @TAIL@ " quoted(root "/" rel) " 2>/dev/null | tr -c " Q "A-Za-z0-9._/-" Q " " Q "\\n" Q
-  split("", out); n = 0
-  while ((command | getline line) > 0) {
-    if (length(line) > 500) continue
-    while (match(line, /(WEB-INF|META-INF)\/[A-Za-z0-9._\/-]*[.](xml|jar|MF|properties|yml)/)) {
-      if (!(substr(line, RSTART, RLENGTH) in out) && ++n <= 2000) print "|w " substr(line, RSTART, RLENGTH)
-      out[substr(line, RSTART, RLENGTH)] = 1
-      line = substr(line, RSTART + RLENGTH)
-    }
-  }
-  close(command)
-}
-"""
+from inventory.probes.fragments import SHOW
+from inventory.probes.linked import LINKED
 
 
 def _script() -> str:
-    tables, functions = _tables()
-    program = _AWK
-    for name in ("ENTRIES", "NAMES", "READS", "FOLDERS", "BESIDE", "SHOWN", "LINE", "TAIL"):
-        program = program.replace(f"@{name}@", str(getattr(applicationtree, name)))
-    program = (program.replace("@TABLES@", tables) + functions).replace("'", "'\\''")
+    awk = program().replace("'", "'\\''")
     prune = " -o ".join(f"-name {name}" for name in applications.data().prune)
+    named = " ".join(f'"$1"/{path}' for path in applications.named())  # // before what is outside of the docroot
+    folders = " ".join(f'"$1"{path.rpartition("/")[0]}' for path in applications.named())
+    levels = {name: "*/." + "/*" * number for name, number in (("deep", applicationtree.DEPTH), ("near", applicationtree.LEVELS))}
     return (
-        DOCROOTS
+        SHOW
+        + DOCROOTS
+        + LINKED
         + f"""
-NL='
-'
-walk() {{ find "$1/." -xdev -maxdepth {applicationtree.DEPTH} \\( -name "*$NL*" -o {prune} \\) -prune -o \\
-    -type f \\( -size -4096 -o -name '*.war' \\) -print 2>&3 | D="$1" LC_ALL=C awk '{program}' >&4; }}
+skip() {{ f_=$1; s_=$2; r_=$3; d_=$4; shift 4
+  "$f_" "$s_" "$r_" '(' -name "*$NL*" -o {prune} -o -type d -path "$d_" ')' -prune -o "$@" -print
+  if test $? = 124; then echo '|x not all of it was walked through'; fi; }}
+files() {{ skip telling_find "$1" "$2" '{levels["deep"]}' -type f '(' -size -4096 -o -name '*.war' ')'; }}
+linked() {{ leads_to "$1" || return 0; own=$R_
+  skip local_find 10 "$1/." '{levels["near"]}' -type l | head -n {applicationtree.LINKS} | while IFS= read -r l; do
+    case "$l" in "|"*) printf '%s\\n' "$l"; continue ;; esac
+    if leads_to "$l"; then :; else printf '%s\\n' "-$l"; continue; fi
+    case "$R_/" in /proc/*|/sys/*|/dev/*) continue ;; esac
+    if test -f "$R_"; then :; elif test -d "$R_"; then
+      # what is walked through at its own place, or would be again from there
+      case "$R_/" in "$own"/*) continue ;; esac; case "$own/" in "$R_"/*) continue ;; esac
+    else continue; fi
+    printf '|l %s\\n|r %s\\n' "${{l#"$1/./"}}" "$R_"
+    if test -d "$R_"; then files 10 "$l"
+    else find -H "$l" -type f '(' -size -4096 -o -name '*.war' ')' -print; fi
+  done; }}
+named() {{ for c in {named}; do
+    if leads_to "$c" && test -f "$c"; then printf '+%s\\n' "$c"; fi
+  done
+  for c in {folders}; do if test -d "$c" && test ! -r "$c"; then printf '|x %s: unreadable\\n' "$c"; fi; done; }}
+entries() {{ files 40 "$1/."
+  case "$1" in
+    /proc/*) c=${{1#/proc/*/root/}}; named "${{1%"/$c"}}" ;; # its links lead elsewhere seen from here
+    *) linked "$1"; named "" ;;
+  esac; }}
+walk() {{ entries "$1" 2>&3 | D="$1" M="$NETFS" LC_ALL=C awk '{awk}' >&4; }}
 look() {{ printf '@ docroot %s\\n' "$1"; unread=`walk "$1" 3>&1 | awk 'NR <= 50'`
   printf '%s\\n' "$unread" | awk '/^find: / {{ sub(/^find: /, ""); print "|x " $0 }}'; }}
 all() {{ docroots | while IFS= read -r d; do look "$d"; done; }}
@@ -300,7 +70,7 @@ def facts(block: Block) -> tuple[Facts, list[tuple[str, str]]]:
     """What one docroot's block says, and what could not be read: (path, why)."""
     found = Facts()
     unread: list[tuple[str, str]] = []
-    name = ""
+    name = link = ""
     for at, line in enumerate(block.lines, start=block.line + 1):
         tag, _, text = line.partition(" ")
         if tag == "n" and text:
@@ -315,9 +85,13 @@ def facts(block: Block) -> tuple[Facts, list[tuple[str, str]]]:
             found.settings[name].append((key, value))
         elif tag == "u" and name:
             found.unreadable.add(name)
-            unread.append((name, "unreadable"))
+            unread.append((name.replace("//", "/"), "unreadable"))
         elif tag == "w" and name in found.archives and len(found.archives[name]) < 5000:
             found.archives[name].append(text)
+        elif tag == "l":
+            link = text
+        elif tag == "r" and link:
+            found.links[link] = text
         elif tag == "c":
             _count(found, text)
         elif tag == "x":
@@ -329,10 +103,9 @@ def facts(block: Block) -> tuple[Facts, list[tuple[str, str]]]:
 
 
 def _count(found: Facts, text: str) -> None:
-    kind, _, rest = text.partition(" ")
-    number, _, folder = rest.partition(" ")
-    if number.isascii() and number.isdigit() and len(number) < 10 and folder:
-        found.counts[folder][kind] = int(number)
+    words = text.split(" ", 2)
+    if len(words) == 3 and words[2] and words[1].isdigit() and words[1].isascii() and len(words[1]) < 10:
+        found.counts[words[2]][words[0]] = int(words[1])
 
 
 def parse(section: Section) -> list[Observation]:
@@ -345,24 +118,36 @@ def parse(section: Section) -> list[Observation]:
         seen, unread = facts(block)
         found += [Observation("unknown", {"what": _absolute(block.value, path), "why": why}, block.line) for path, why in unread]
         for one in recognition.recognise(seen):
-            data = described(one, block.value)
+            data = described(one, block.value, seen.links)
             if (data["path"], data["name"]) not in known:
                 known.add((data["path"], data["name"]))
                 found.append(Observation("application", data, one.line if one.line > 1 else block.line))
     return found
 
 
-def described(one: recognition.Found, docroot: str) -> dict[str, Any]:
-    """What was recognised, with the host's own paths.  A generated static site is `static`: identification asks for that name."""
+def described(one: recognition.Found, docroot: str, links: Mapping[str, str]) -> dict[str, Any]:
+    """What was recognised, with the host's own paths; of a configuration file behind a link, the file's own.
+
+    A generated static site is `static`: identification asks for that name.
+    """
     data = {"site_url": "", "unresolved": False, **one.data}
     data["path"] = docroot if data["path"] == "." else _absolute(docroot, data["path"])
-    data["config_file"] = _absolute(docroot, data["config_file"]) if data["config_file"] else ""
+    data["config_file"] = _absolute(docroot, _real(data["config_file"], links)) if data["config_file"] else ""
     if data.get("root"):
         data["root"] = docroot.rpartition("/")[0]
     if one.static:
         data["name"] = "static"
         data.setdefault("generator", "")
     return data
+
+
+def _real(path: str, links: Mapping[str, str]) -> str:
+    parts = path.split("/")
+    for length in range(len(parts), 0, -1):
+        link = links.get("/".join(parts[:length]))
+        if link:
+            return "/".join([link, *parts[length:]])
+    return path
 
 
 def _absolute(docroot: str, path: str) -> str:

@@ -28,22 +28,23 @@ on_network() {
 on one, and leaves its type in `n_`."""
 
 LOCAL_FIND = r"""
-local_find() { # SECONDS ROOT, then what find shall do
+local_find() { telling_find "$@" 2>/dev/null; }
+telling_find() { # SECONDS ROOT, then what find shall do
   s_=$1; r_=$2; shift 2; b_=`cd "$r_" 2>/dev/null && pwd -P 2>/dev/null`
   away_=`test -z "$NETFS" || printf '%s\n' "$NETFS" | while read -r t_ p_; do case "$p_" in "$b_"/?*) printf '%s\n' "${p_#"$b_"}" ;; esac; done`
-  if test -z "$away_"; then limit "$s_" find -H "$r_" -xdev "$@" 2>/dev/null; return; fi
+  if test -z "$away_"; then limit "$s_" find -H "$r_" -xdev "$@"; return; fi
   # the folders above those mounts by themselves, then all that stands in them and is no mount
   way_=`printf '%s\n' "$away_" | awk '{ n = split($0, x, "/"); p = ""; for (i = 2; i <= n; i++) { if (!((p ".") in had)) print p "."; had[p "."] = 1; p = p "/" x[i] } }'`
   here_=$(B=$b_ awk '{ p = $2; gsub(/\\040/, " ", p); if (index(p, ENVIRON["B"] "/") == 1) print substr(p, length(ENVIRON["B"]) + 1) }' /proc/mounts)
   f_=0; e_=$(($# + 1)); i_=$IFS; IFS='
 '
-  set -f; for d_ in $way_; do limit "$s_" find -H "$r_${d_%.}" -maxdepth 0 "$@" 2>/dev/null || f_=$?; done
+  set -f; for d_ in $way_; do limit "$s_" find -H "$r_${d_%.}" -maxdepth 0 "$@" || f_=$?; done
   set -- -xdev "$@"
   for d_ in $way_; do
     d_=${d_%.}; set +f
     for x_ in "$r_$d_"/* "$r_$d_"/.[!.]* "$r_$d_"/..?*; do
       y_=${x_#"$r_"}
-      case "$IFS$here_$IFS" in *"$IFS$y_$IFS"*) continue ;; esac
+      case "$IFS$away_$IFS$here_$IFS" in *"$IFS$y_$IFS"*) continue ;; esac
       case "$IFS$way_$IFS" in *"$IFS$y_.$IFS"*) continue ;; esac
       if test -L "$x_" || test -e "$x_"; then set -- "$@" "$x_"; fi
     done
@@ -53,12 +54,13 @@ local_find() { # SECONDS ROOT, then what find shall do
   test "$n_" -gt 0 || return $f_
   test "$n_" -le 5000 || return 125
   while test "$e_" -gt 0; do set -- "$@" "$1"; shift; e_=$((e_ - 1)); done
-  limit "$s_" find "$@" 2>/dev/null || f_=$?
+  limit "$s_" find "$@" || f_=$?
   return $f_
 }
 """
 """`local_find SECONDS ROOT EXPRESSION`: find -H ROOT -xdev, but a network filesystem that is mounted below is not even asked for its
-inode, which find does before any -prune; paths begin with ROOT.  125: too many entries beside such a mount."""
+inode, which find does before any -prune; paths begin with ROOT.  125: too many entries beside such a mount.
+`telling_find` is the same with find's complaints.  The expression must not hold a -maxdepth: it would undo the one for those folders."""
 
 DOCROOTS = (
     NETWORK_MOUNTS

@@ -77,6 +77,9 @@ def stream(peer: Peer, deadlines: Deadlines) -> connection.Stream:
                 raise _refused(*refusal, where) from error
             if transport.is_active() and "Timeout" in str(error):
                 raise Stop("unreachable", f"{where}: no answer in {deadlines.connect:g} s") from error
+            if transport.is_active() and isinstance(error, paramiko.SSHException) and "Key-exchange" not in str(error):
+                # opened, and closed before this thread looked: the peer hung up.  Others go on through the bastion, which is alive
+                raise Stop("protocol", f"{where}: it hung up at once") from error
             transport.hang_up()
             if again:
                 raise Stop("unreachable", f"the connection to the bastion {hop} was lost") from error

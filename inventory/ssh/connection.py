@@ -12,8 +12,10 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import paramiko
+from paramiko.common import cMSG_CHANNEL_CLOSE
 from paramiko.ssh_exception import IncompatiblePeer
 
 from inventory.ssh.model import Deadlines, Keys, OfferedKey, Peer, Stop
@@ -56,6 +58,29 @@ class Connection(paramiko.Transport):
         self._asking.number = number
         return number
 
+    def open_channel(self, kind: str, *given: Any, **named: Any) -> paramiko.Channel:
+        """As paramiko opens it; nothing is sent for the channel once its end has been."""
+        channel = super().open_channel(kind, *given, **named)
+        channel._set_transport(_Ordered(self))  # type: ignore[attr-defined]
+        return channel
+
+    def send_for(self, way: _Ordered, message: paramiko.Message) -> None:
+        """Send a message of one channel, unless the channel's CLOSE has been sent."""
+        self._asking.way = way
+        try:
+            super()._send_user_message(message)  # type: ignore[misc]
+        finally:
+            self._asking.way = None
+
+    def _send_message(self, message: paramiko.Message) -> None:
+        # `_send_user_message` comes here, in the same thread, with the lock held that puts all messages in their order
+        way: _Ordered | None = getattr(self._asking, "way", None)
+        if way is not None:
+            if way.closed:
+                return
+            way.closed = message.asbytes()[:1] == cMSG_CHANNEL_CLOSE
+        super()._send_message(message)  # type: ignore[misc]
+
     def _parse_disconnect(self, message: paramiko.Message) -> None:
         message.get_int()
         self.farewell = message.get_text()[:200]
@@ -74,6 +99,24 @@ class Connection(paramiko.Transport):
                 self.sock.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(Exception):
             self.close()
+
+
+class _Ordered:
+    """What a channel holds for its transport, so that its messages are known as its own when they are put in order.
+
+    paramiko asks whether a channel is closed, lets go of the lock, and only then sends.  When another thread, or the peer, closes the
+    channel in between, data follows the CLOSE; sshd then ends the whole connection ("data packet referred to nonexistent channel"), and
+    with it all that go through a shared bastion, or hands the data to whoever has been given the channel's number since.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self.closed = connection, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def _send_user_message(self, message: paramiko.Message) -> None:
+        self._connection.send_for(self, message)
 
 
 def tcp(address: str, port: int, seconds: float) -> socket.socket:

@@ -8,9 +8,6 @@ from __future__ import annotations
 from inventory.ssh import openssh, threaded
 from inventory.ssh.model import OUTCOMES, Deadlines, OfferedKey, Peer, Visit
 
-_AGAIN = 3
-"""So often a visit through a bastion is made anew when it was lost before it said anything: it changes nothing, so that is harmless."""
-
 
 def visit(
     peer: Peer,
@@ -24,13 +21,7 @@ def visit(
     if peer.refusal:
         return Visit("unreachable", peer.refusal)
     visit_by = openssh.visit if peer.legacy else threaded.visit
-    seen = visit_by(peer, command, stdin, deadlines=deadlines, max_bytes=max_bytes)
-    # through a shared bastion, a connection sometimes ends before the first byte of the answer, for a reason not found yet
-    for _ in range(_AGAIN if peer.jumps and not peer.legacy else 0):
-        if seen.output or seen.outcome not in {"partial", "protocol"}:
-            break
-        seen = visit_by(peer, command, stdin, deadlines=deadlines, max_bytes=max_bytes)
-    return seen
+    return visit_by(peer, command, stdin, deadlines=deadlines, max_bytes=max_bytes)
 
 
 def offered_keys(peer: Peer, *, seconds: float = 8.0) -> list[OfferedKey]:

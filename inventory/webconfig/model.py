@@ -45,7 +45,7 @@ class Vhost:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {name: _copy(value) for name, value in vars(self).items()}
+        return {name: _copy(value) if isinstance(value, (list, dict)) else value for name, value in vars(self).items()}
 
     @property
     def secure(self) -> bool:
@@ -106,5 +106,5 @@ def unique(names: list[str]) -> list[str]:
 
 def _copy(value: Any) -> Any:
     if isinstance(value, list):
-        return [_copy(item) for item in value]
+        return [item if type(item) is str else _copy(item) for item in value]
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -202,7 +202,9 @@ def _vhost(server: Directive, http: _Http, enabled: bool) -> Vhost:
         scope = values.within(block)
         tls = {"certificate": scope.one(certificate.args[0]), "key": scope.one(key.args[0]) if key and key.args else ""}
     passed: dict[str, set[str]] = {name: set() for name in _PASSES}
-    for item, scope in _deep(block, values):
+    inner = list(_deep(block, values))
+    given = [*((item, values) for item in http.directives), *inner]
+    for item, scope in inner:
         if item.name in passed and item.args:
             passed[item.name] |= {b for target in scope.every(item.args[0]) for b in _behind(target, http.upstreams, item.name, scope)}
     fastcgi = sorted(passed.pop("fastcgi_pass"))
@@ -216,16 +218,17 @@ def _vhost(server: Directive, http: _Http, enabled: bool) -> Vhost:
     default = any(entry["default"] for entry in listen)
     return Vhost(
         "nginx", names, listen, docroot, server.file, server.line, enabled, tls, proxy, fastcgi, bool(fastcgi), _redirect(block), access,
-        False, default, problems, php_handler=f"fpm {' '.join(fastcgi)}" if fastcgi else "", php_values=_php_values(block, values, http),
+        False, default, problems, php_handler=f"fpm {' '.join(fastcgi)}" if fastcgi else "", php_values=_php_values(given),
     )  # fmt: skip
 
 
-def _php_values(block: list[Directive], values: _Values, http: _Http) -> dict[str, str]:
+def _php_values(directives: list[tuple[Directive, _Values]]) -> dict[str, str]:
     """What `fastcgi_param PHP_VALUE "a=1 \n b=2"` sets, of the server and of its locations; the administrator's word counts."""
+    given = [(item, scope) for item, scope in directives if item.name == "fastcgi_param" and len(item.args) > 1]
     found: dict[str, str] = {}
     for wanted in ("PHP_VALUE", "PHP_ADMIN_VALUE"):
-        for item, scope in [*((item, values) for item in http.directives), *_deep(block, values)]:
-            if item.name == "fastcgi_param" and item.args[:1] == [wanted] and len(item.args) > 1:
+        for item, scope in given:
+            if item.args[0] == wanted:
                 for line in re.split(r"\n|\\n|;", scope.one(item.args[1]))[:200]:
                     name, equals, value = line.partition("=")
                     if equals:

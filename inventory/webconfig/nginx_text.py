@@ -19,6 +19,8 @@ _TOKEN = re.compile(
     r"""|(?P<word>(?:[^\s{};"'\\$]|\$\{\w{0,99}\}|\\.|\$)(?:[^\s{};\\$]++|\$\{\w{0,99}\}|\\.|\$)*+)|(?P<bad>.))""",
     re.S,
 )
+_PLAIN = re.compile(r"""\s*+(?:([^\s{};"'\\#]++)((?:[ \t]++[^\s{};"'\\#]++)*+)[ \t]*+([;{])|(\}))""")
+"""A whole directive of plain words on one line, or the end of a block: most of what there is, read at once; `_TOKEN` reads the others."""
 _LUA = re.compile(r"""--\[=*+\[|--[^\n]*+|\[=*+\[|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|[{}]""", re.S)
 KEPT = {
     "server_name", "listen", "root", "alias", "set", "proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "ssl",
@@ -90,10 +92,33 @@ def _read(text: str, file: str, config: WebConfig) -> list[Directive]:
     top: list[Directive] = []
     stack: list[list[Directive]] = [top]
     words: list[str] = []
+    inner: list[Directive]
     line = start = 1
     at = deeper = 0
     hopeless: set[str] = set()
-    while (match := _TOKEN.match(text, at)) is not None:
+    while True:
+        if not words and not deeper and (match := _PLAIN.match(text, at)) is not None:
+            name, rest, sign, _ = match.groups()
+            if sign == ";":
+                line += text.count("\n", at, match.start(1))
+                stack[-1].append(Directive(name, rest.split(), file, line))
+                at = match.end()
+                continue
+            last = rest or name or ""
+            if sign == "{" and len(stack) <= DEEPEST and not last.endswith(("$", "_by_lua_block")):  # `${name}` is no block
+                line += text.count("\n", at, match.start(1))
+                inner = []
+                stack[-1].append(Directive(name, rest.split(), file, line, inner))
+                stack.append(inner)
+                at = match.end()
+                continue
+            if sign is None and len(stack) > 1:
+                line += text.count("\n", at, match.start(4))
+                stack.pop()
+                at = match.end()
+                continue
+        if (match := _TOKEN.match(text, at)) is None:
+            break
         kind, end = match.lastgroup or "", match.end()
         value = match.group(kind)
         line += text.count("\n", at, end - len(value))  # in blanks and comments before it
@@ -116,7 +141,7 @@ def _read(text: str, file: str, config: WebConfig) -> list[Directive]:
                 if deeper == 1:
                     config.problem(file, line, f"blocks more than {DEEPEST} deep are not read")
             else:
-                inner: list[Directive] = []
+                inner = []
                 stack[-1].append(Directive(words[0] if words else "", words[1:], file, start if words else line, inner))
                 stack.append(inner)
             words = []

@@ -19,13 +19,17 @@ def add(app: typer.Typer) -> None:
 
 def applications(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder: a docroot, or a copy of one.")],
+    within: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Follow symbolic links to what lies in there, too; else only within the folder."),
+    ] = None,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """The web applications in a local folder, told by their files alone: version, configuration file, database, plugins and themes."""
     if not folder.is_dir():
         raise InputError(f"{visible(folder)}: not a folder", hint="name the folder that holds the site's files")
     try:
-        reading = applicationtree.read(folder)
+        reading = applicationtree.read(folder, within=within)
     except OSError as error:
         raise InputError(f"{visible(folder)}: {error.strerror}") from error
     rows = [_shown(one.data) for one in recognition.recognise(reading.facts)]

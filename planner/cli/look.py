@@ -136,6 +136,7 @@ def _counts(counts: Counter[str]) -> str:
         "both": "declared and found",
         "undeclared": "found, declared nowhere",
         "missing": "declared, found nowhere",
+        "unread": "declared, on servers that were not read",
     }
     return ", ".join(f"{counts[key]} {text}" for key, text in words.items() if counts[key]) or "none"
 
@@ -150,7 +151,7 @@ def _progress() -> Progress:
 
 def sites(
     unit: Annotated[str, typer.Option(help="Only this unit's.")] = "",
-    status: Annotated[str, typer.Option(help="Only both, undeclared or missing ones.")] = "",
+    status: Annotated[str, typer.Option(help="Only both, undeclared, missing or unread ones.")] = "",
     host: Annotated[str, typer.Option(help="Only those on this host, by its name or address.")] = "",
     application: Annotated[str, typer.Option(help="Only those of this application: WordPress, static, …")] = "",
     sort: Annotated[str, typer.Option(help=f"By {', '.join(sitelist.ORDERS)}; -bytes has the greatest first.")] = "site",
@@ -158,7 +159,7 @@ def sites(
     as_json: Annotated[bool, Json] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8) for a spreadsheet.")] = False,
 ) -> None:
-    """All sites: declared and found (both), found only (undeclared: hidden), declared only (missing)."""
+    """All sites: declared and found (both), found only (undeclared: hidden), declared only (missing; unread: nobody looked)."""
     if sort.removeprefix("-") not in sitelist.ORDERS:
         raise InputError(f"--sort {sort!r}: there is no such column", hint=", ".join(sitelist.ORDERS))
     if as_csv and as_json:

@@ -19,7 +19,8 @@ REGISTER = """\
 units: [{code: hist, name: {zh: 历史学院, en: School of History}}, {code: phys, name: 物理学院}]
 sites:
   - {unit: hist, domain: www.hist.x.edu, name: 院网 🏛}
-  - {unit: hist, domain: museum.hist.x.edu}
+  - {unit: hist, domain: museum.hist.x.edu, server: hist}
+  - {unit: hist, domain: anywhere.hist.x.edu}
 servers: [{unit: hist, name: hist, address: 192.0.2.1}, {unit: phys, name: Phys-2, address: 192.0.2.2}, {unit: phys, name: phys1, address: 192.0.2.3}]
 """
 
@@ -108,7 +109,8 @@ def test_the_tour(tours, engine):
     assert (hosts["hist"]["outcome"], hosts["hist"]["visited"]) == ("ok", "2026-11-01 08:30:00+00:00")
     sites = {row["site"]: row["status"] for row in json.loads(said["sites"])}
     assert sites["www.hist.x.edu"] == "both"
-    assert json.loads(said["sites --status missing"])[0]["site"] == "museum.hist.x.edu"
+    assert [row["site"] for row in json.loads(said["sites --status missing"])] == ["museum.hist.x.edu"]
+    assert sites["anywhere.hist.x.edu"] == "unread"  # its sheet names no server, and Phys-2 was not visited
     assert json.loads(said["plan"]) == json.loads(said["plan show"])
     assert "hist, 2026-11-01 08:30, root, web:1" in said["show"]
     assert (folder / "catalogue.db").exists()  # made by init, before planner.yml was edited

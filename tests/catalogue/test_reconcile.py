@@ -278,3 +278,32 @@ def test_which_hosts_have_a_package(book, fields):
         assert sorted(found, key=str) == sorted(every, key=str)
         assert len(session.scalars(select(model.Shared)).all()) == 3  # three values, however many hosts
         assert {item.host_id for item in catalogue.hosts_with(session, "os", version="12")} == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("named", "status"),
+    [
+        (["a"], "missing"), (["192.0.2.1"], "missing"), (["Front"], "missing"), ("A", "missing"), (["a", "b"], "unread"), (["b"], "unread"),
+        (["nobody"], "unread"), (["a", "b", "c"], "unread"), ([], "unread"),
+    ],
+)  # fmt: skip
+def test_a_site_that_nobody_could_look_for_is_not_missing(book, named, status):
+    """`a` was read, `b` timed out, `c` was never visited."""
+    with book.session() as session:
+        session.add_all(model.Host(id=n, name=name, address=f"192.0.2.{n}") for n, name in enumerate("abc", start=1))
+        session.add(model.Declared(kind="server", key="192.0.2.1", data={"name": "front"}, origin="s:1", imported_at=AT))
+        session.add(model.Declared(kind="site", key="x.edu", data={"server": named}, origin="s:2", imported_at=AT))
+        session.flush()
+        discovery.store_in(session, session.get(model.Host, 1), result("a", [], "12"), AT)
+        discovery.store_in(session, session.get(model.Host, 2), discovery.Result("b", "", "timeout", "", 9.0), AT)
+        assert reconcile.update(session, AT) == {status: 1}
+        for number in (2, 3):
+            session.get(model.Host, number).outcome = "partial"
+        session.flush()
+        assert reconcile.update(session, AT) == {"unread" if named == ["nobody"] else "missing": 1}
+
+
+def test_without_a_host_nothing_is_missing(book):
+    with book.session() as session:
+        session.add(model.Declared(kind="site", key="x.edu", data={}, origin="s:2", imported_at=AT))
+        assert reconcile.update(session, AT) == {"unread": 1}

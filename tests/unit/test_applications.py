@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from inventory import applications, applicationtree, recognition
 from inventory.errors import ConfigurationError
-from inventory.identify import Observed, Seen, Site, content
+from inventory.identify import Observed, Seen, Site, content, databases
 from inventory.probes import applications as probe
 from inventory.probes.base import Section, blocks
 
@@ -65,7 +65,7 @@ def run(script: str, shell, folder: Path) -> subprocess.CompletedProcess:
     folder.mkdir(exist_ok=True)
     programs = {"awk": awk}
     if name == "busybox":
-        programs |= dict.fromkeys(("find", "sed", "grep", "sort", "head", "tail", "tr", "printf", "test", "sh"), awk)
+        programs |= dict.fromkeys(("find", "sed", "grep", "sort", "head", "tail", "tr", "printf", "test", "sh", "readlink"), awk)
     for tool, path in programs.items():
         (folder / tool).symlink_to(path)
     path = str(folder) if name == "busybox" else f"{folder}:/usr/bin:/bin"
@@ -124,6 +124,165 @@ def test_configuration_behind_a_link(shell, tmp_path):
     assert recognised(tree)[0]["database"] is None
     inside = next(one for one in recognised(tmp_path) if one["name"] == "WordPress")
     assert (inside["path"], inside["database"]["name"]) == ("x", "wp_site")
+
+
+def debian_mediawiki(host: Path) -> Path:
+    """A docroot that is made of links, as Debian's package lays it out: → the docroot."""
+    docroot, share, etc = (host / part for part in ("var/lib/mediawiki", "usr/share/mediawiki", "etc/mediawiki"))
+    shutil.copytree(CASES / "mediawiki" / "tree", share)
+    docroot.mkdir(parents=True)
+    etc.mkdir(parents=True)
+    (share / "LocalSettings.php").rename(etc / "LocalSettings.php")
+    (docroot / "LocalSettings.php").symlink_to(etc / "LocalSettings.php")
+    (share / "LocalSettings.php").symlink_to(docroot / "LocalSettings.php")
+    shutil.move(share / "extensions", docroot / "extensions")
+    (share / "extensions").symlink_to(docroot / "extensions")
+    for name in ("api.php", "index.php", "load.php", "includes", "skins", "vendor"):
+        (docroot / name).symlink_to(share / name)
+    return docroot
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_a_docroot_made_of_links(shell, tmp_path):
+    host = tmp_path / "host"
+    docroot = debian_mediawiki(host)
+    text, found = by_probe([docroot], shell, tmp_path / "bin")
+    here = [one.data for one in recognition.recognise(applicationtree.read(docroot, within=host).facts)]
+    assert found[str(docroot)] == here == json.loads((CASES / "mediawiki" / "expected.json").read_text())
+    (item,) = probe.PROBE.parse(Section("applications", text))
+    assert (item.data["path"], item.data["config_file"]) == (str(docroot), f"{host}/etc/mediawiki/LocalSettings.php")
+    assert SECRET not in text
+    # a copy of the docroot alone does not lead into this machine's own files
+    assert [one["name"] for one in recognised(docroot)] == ["static"] or not recognised(docroot)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_links_that_lead_round_or_too_deep(shell, tmp_path):
+    """An application behind a link two levels down is seen under the link's name, once; the third level's, loops, and the way up are not."""
+    host = tmp_path / "host"
+    docroot = host / "srv"
+    shutil.copytree(CASES / "wordpress" / "tree", host / "elsewhere" / "press")
+    (docroot / "sites" / "old").mkdir(parents=True)
+    (docroot / "index.html").write_text("<html>")
+    (docroot / "sites" / "blog").symlink_to("../../elsewhere/press")
+    (docroot / "sites" / "old" / "blog").symlink_to("../../../elsewhere/press")
+    (docroot / "again").symlink_to("sites")
+    (docroot / "up").symlink_to("..")
+    (docroot / "round").symlink_to("round")
+    (docroot / "nowhere").symlink_to("/does/not/exist")
+    (host / "elsewhere" / "press" / "back").symlink_to(docroot)
+    os.mkfifo(host / "pipe")
+    (docroot / "config.php").symlink_to("../pipe")
+    text, found = by_probe([docroot], shell, tmp_path / "bin")
+    here = [one.data for one in recognition.recognise(applicationtree.read(docroot, within=host).facts)]
+    assert found[str(docroot)] == here
+    assert [(one["name"], one["path"]) for one in here] == [("static", "."), ("WordPress", "sites/blog")]
+    config = [item.data["config_file"] for item in probe.PROBE.parse(Section("applications", text)) if item.data["name"] == "WordPress"]
+    assert config == [f"{host}/elsewhere/press/wp-config.php"]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_nothing_on_a_network_filesystem_is_asked_for(shell, tmp_path):
+    """Neither what a link leads to, by however many links, nor a mount below: what is there would be seen as an application."""
+    host = tmp_path / "host"
+    docroot, away = host / "srv", host / "nfs"
+    shutil.copytree(CASES / "wordpress" / "tree", docroot)
+    for place in (away / "wiki", docroot / "mounted"):
+        shutil.copytree(CASES / "mediawiki" / "tree", place)
+    (host / "step").symlink_to("nfs")
+    (docroot / "wiki").symlink_to("../step/wiki")
+    (docroot / "wp-config.php").rename(away / "wp-config.php")
+    (docroot / "wp-config.php").symlink_to(away / "wp-config.php")
+    script = script_for([docroot])
+    head, _, tail = script.rpartition("{ all; }")
+    result = run(f"{head}NETFS='nfs4 {away}\ncifs {docroot}/mounted'\n{{ all; }}{tail}", shell, tmp_path / "bin")
+    assert (result.returncode, result.stderr) == (0, b"")
+    items = probe.PROBE.parse(Section("applications", result.stdout.decode()))
+    assert [(item.data["name"], item.data["path"], item.data["database"]) for item in items] == [("WordPress", str(docroot), None)]
+
+
+DEBIAN = """<?php
+$debian_file = '/etc/wordpress/config-'.strtolower($debian_server).'.php';
+if (!defined('DB_NAME')) define('DB_NAME', 'wordpress');
+if (!defined('DB_USER'))
+    define('DB_USER', 'wordpress');
+if (!defined('DB_HOST'))
+    define('DB_HOST', 'localhost');
+"""
+
+
+@pytest.fixture
+def debian_wordpress(tmp_path):
+    """(docroot, the folder that stands for /etc/wordpress)."""
+    docroot, etc = tmp_path / "host" / "press", tmp_path / "host" / "etc" / "wordpress"
+    shutil.copytree(CASES / "wordpress" / "tree", docroot)
+    (docroot / "wp-config.php").write_text(DEBIAN)
+    etc.mkdir(parents=True)
+    for name, database in (("blogs.campus.test", "blogs"), ("default", "rest")):
+        (etc / f"config-{name}.php").write_text(
+            f"<?php\ndefine('DB_NAME', '{database}');\ndefine('DB_USER', '{database}');\ndefine('DB_PASSWORD', '{SECRET}');\n"
+        )
+    (etc / "config-campus.test.php").write_text(f"<?php\ndefine('DB_NAME', 'campus');\ndefine('DB_PASSWORD', '{SECRET}');\n")
+    return docroot, etc
+
+
+def by_site(data: dict, *names: str) -> tuple:
+    site = Site(names[0], "h", list(names))
+    site.learn("site.docroot", data["path"])
+    observed = Observed.of_all([Seen("application", data, (1, "applications", 1))])
+    found = content.applications(site, observed)
+    content.describe_application(site, observed, found, proxied=False)
+    databases.describe(site, [], found, observed, None)
+    return tuple(site.value(fact) for fact in ("database.name", "database.user", "application.config_file"))
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_a_configuration_for_each_site_name(shell, debian_wordpress, tmp_path):
+    docroot, etc = debian_wordpress
+    own = tmp_path / "own"  # which asks for nothing outside
+    shutil.copytree(CASES / "wordpress" / "tree", own)
+    inside = Path(f"/proc/{os.getpid()}/root{docroot}")  # as a container's docroot is told
+    script = script_for([docroot, own, inside]).replace('"$1"//etc/wordpress/', f'"$1"{tmp_path}/host//etc/wordpress/')
+    result = run(script, shell, tmp_path / "bin")
+    assert (result.returncode, result.stderr) == (0, b"")
+    text = result.stdout.decode()
+    assert SECRET not in text
+    press, other, contained = (item.data for item in probe.PROBE.parse(Section("applications", text)))
+    assert "configured_by_name" not in other
+    told = contained["configured_by_name"]["blogs.campus.test"]
+    assert (told["config_file"], told["database"]["name"]) == (f"/proc/{os.getpid()}/root{etc}/config-blogs.campus.test.php", "blogs")
+    assert set(press["configured_by_name"]) == {"blogs.campus.test", "campus.test", "default"}
+    assert by_site(press, "Blogs.campus.test:8080") == ("blogs", "blogs", f"{etc}/config-blogs.campus.test.php")
+    # the name without its first label; what the file leaves out is the default of the one that includes it
+    assert by_site(press, "law.campus.test") == ("campus", "wordpress", f"{etc}/config-campus.test.php")
+    assert by_site(press, "elsewhere.edu") == ("rest", "rest", f"{etc}/config-default.php")
+    assert by_site(press, "elsewhere.edu", "blogs.campus.test")[0] == "blogs"
+    del press["configured_by_name"]["default"]
+    assert by_site(press, "elsewhere.edu")[0] is None
+
+
+def test_a_configuration_for_a_site_name_that_may_not_be_read():
+    told = {"config_file": "/etc/wordpress/config-a.edu.php", "database": None, "unreadable": ["/etc/wordpress/config-a.edu.php"]}
+    data = {
+        "name": "WordPress",
+        "path": "/x",
+        "config_file": "/x/wp-config.php",
+        "database": {"name": "wordpress"},
+        "configured_by_name": {"a.edu": told},
+    }
+    assert by_site(data, "a.edu") == (None, None, "/etc/wordpress/config-a.edu.php")
+
+
+def test_a_configuration_for_each_site_name_in_a_local_folder(debian_wordpress, monkeypatch):
+    docroot, etc = debian_wordpress
+    path = f"{etc}/config-*.php"
+    monkeypatch.setattr(applications, "named", lambda: [path])
+    monkeypatch.setitem(applications.rules(), path, applications.rules()["/etc/wordpress/config-*.php"])
+    (one,) = recognition.recognise(applicationtree.read(docroot).facts)
+    assert "configured_by_name" not in one.data
+    assert "/etc/wordpress" not in str(applicationtree.read(docroot).facts.names)
+    facts = applicationtree.read(docroot, within=etc.parents[1]).facts
+    assert sorted(name for name in facts.names if name.startswith("/")) == sorted(map(str, etc.iterdir()))
 
 
 def hostile(folder: Path) -> None:
@@ -334,7 +493,7 @@ def test_linear_time():
 
 def test_a_generated_site_is_static_to_identification(tmp_path):
     one = recognition.recognise(applicationtree.read(CASES / "static_hugo" / "tree").facts)[0]
-    data = probe.described(one, "/srv/www/x")
+    data = probe.described(one, "/srv/www/x", {})
     assert (data["name"], data["generator"], data["path"]) == ("static", "Hugo 0.92.0", "/srv/www/x")
     site = Site("x", "h", ["x"])
     site.learn("site.docroot", "/srv/www/x")

@@ -76,12 +76,34 @@ function environment(s,  name, value, q) {
   gsub(/\$\{?SUFFIX\}?/, suffix, value)
   if (name ~ /^[A-Z0-9_]+$/ && !(name in V) && value !~ /[$`]/) set(name, value)
 }
-function lighttpd(s,  name, rest, out, n, part, i, p) {
+function joined(s,  out, name, c, i) {
+  out = ""
+  while (1) {
+    sub(/^[ \t]+/, "", s)
+    if (substr(s, 1, 1) == "\"") {
+      for (i = 2; i <= length(s); i++) {
+        c = substr(s, i, 1)
+        if (c == "\"") break
+        if (c == "\\") { i++; c = substr(s, i, 1) }
+        out = out c
+      }
+      s = substr(s, i + 1)
+    } else if (match(s, /^(var\.)?[A-Za-z_][A-Za-z0-9_]*/)) {
+      name = substr(s, 1, RLENGTH); s = substr(s, RLENGTH + 1); sub(/^var\./, "", name)
+      if (!(name in V)) return ""
+      out = out V[name]
+    } else return ""
+    sub(/^[ \t]+/, "", s)
+    if (substr(s, 1, 1) != "+") return out
+    s = substr(s, 2)
+  }
+}
+function lighttpd(s,  name, rest, out, n, part, i) {
   sub(/^[ \t]*#.*/, "", s)
-  if (match(s, /^[ \t]*(var\.)?[a-z_]+[ \t]*=[ \t]*"[^"]*"/)) {
+  if (match(s, /^[ \t]*(var\.)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*["A-Za-z_]/)) {
     name = substr(s, 1, index(s, "=") - 1); gsub(/[ \t]|var\./, "", name)
-    rest = substr(s, index(s, "=") + 1); sub(/^[ \t]*/, "", rest)
-    set(name, word(rest))
+    out = joined(substr(s, index(s, "=") + 1))
+    if (out != "") set(name, out)
   } else if (s ~ /^[ \t]*include(_shell)?[ \t]/) {
     rest = s; sub(/^[ \t]*include(_shell)?[ \t]+/, "", rest)
     if (s ~ /include_shell/) {
@@ -93,13 +115,7 @@ function lighttpd(s,  name, rest, out, n, part, i, p) {
       }
       return
     }
-    n = split(rest, part, "[ \t]*[+][ \t]*"); out = ""
-    for (i = 1; i <= n; i++) {
-      p = part[i]; sub(/^[ \t]+/, "", p)
-      if (substr(p, 1, 1) == "\"") out = out word(p)
-      else { gsub(/[ \t]|var\./, "", p); if (p in V) out = out V[p]; else return }
-    }
-    wanted(out, root)
+    wanted(joined(rest), root)
   }
 }
 function caddy(s, file,  p, base) {

@@ -1,6 +1,7 @@
 """A piece of awk: what a web server's configuration names besides other files, line by line: docroots, certificates, logs and formats.
 
-In: nothing.  Out: `NAMES`, functions for the program in `following`, which knows `kind` (the server), `want`, `root`, `prefix`, `R` and `file`.
+In: nothing.  Out: `NAMES`, functions for the program in `following`, which has `joined` and knows `kind` (the server), `want`, `root`,
+`prefix`, `R` and `file`.
 Each thing is one line: a letter, `R`, the value, more, the file; docroots `D`, certificates `C` with keys `K` and chains `H`, logs `L` with a
 format or its name, formats `N` and `M` (more of the last one).  Rough on purpose: a value that only a request decides keeps its `$`.
 """
@@ -70,9 +71,9 @@ function tell(s,  l, name, value, rest) {
       told("N", rest == "" ? "-" : rest, quoted(s))
     }
   } else if (kind == "lighttpd") {
-    stop = "[ \t].*"
-    if (match(s, /^[ \t]*(server[.]document-root|ssl[.]pemfile|ssl[.]privkey|accesslog[.]filename)[ \t]*=[ \t]*"/)) {
-      name = substr(s, RSTART, RLENGTH); value = quoted(substr(s, RSTART + RLENGTH - 1))
+    sub(/^[ \t]*#.*/, "", s)
+    if (match(s, /(^|[ \t{])(server[.]document-root|ssl[.]pemfile|ssl[.]privkey|accesslog[.]filename)[ \t]*=[ \t]*["A-Za-z_]/)) {
+      name = substr(s, RSTART, RLENGTH); value = joined(substr(s, RSTART + RLENGTH - 1))
       if (name ~ /document-root/ && want == "docroots") told("D", value, "")
       else if (name ~ /pemfile/ && want == "certificates") told("C", value, "")
       else if (name ~ /privkey/ && want == "certificates") told("K", value, "")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.webconfig import apache, caddy, layout, lighttpd, nginx, tomcat
+from inventory.webconfig import apache, caddy, layout, lighttpd, nginx, nginx_text, tomcat
 from inventory.webconfig.model import WebConfig
 
+CORPORA = Path(__file__).parents[2] / "corpora"
 READERS: dict[str, tuple[str, Callable[..., WebConfig]]] = {
     "nginx": ("/etc/nginx/nginx.conf", nginx.read),
     "apache": ("/etc/apache2/apache2.conf", apache.read),
@@ -44,6 +47,52 @@ def sane(server: str, text: str) -> None:
 @settings(max_examples=150, deadline=None)
 def test_text_like_configuration(server: str, data: st.DataObject) -> None:
     sane(server, "".join(data.draw(st.lists(st.sampled_from(WORDS[server]), max_size=60))))
+
+
+NEVER = re.compile(r"(?!)")
+PIECES = [
+    *WORDS["nginx"],
+    "\t",
+    "\r\n",
+    "a b;",
+    "a\n b;",
+    "a {",
+    "a ${b};",
+    "a $ {",
+    "a$;",
+    "${",
+    "a#b;",
+    "# c;\n",
+    "\u2003",
+    "\x1c",
+    "a_by_lua_block {",
+    "  }\n",
+    "é 史;",
+]
+
+
+def compared(text: str) -> None:
+    """A text with and without what is read at once."""
+    told = []
+    for plain in (nginx_text._PLAIN, NEVER):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(nginx_text, "_PLAIN", plain)
+            config = WebConfig()
+            told.append((nginx_text._read(text, "f", config), config.problems))
+    assert told[0] == told[1]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40))
+@settings(max_examples=400, deadline=None)
+def test_directives_read_at_once_are_those_read_word_by_word(pieces: list[str]) -> None:
+    compared("".join(pieces))
+
+
+def test_directives_read_at_once_in_the_corpus() -> None:
+    texts = [path.read_text(errors="surrogateescape") for path in (CORPORA / "nginx").rglob("*") if path.is_file()]
+    assert len(texts) > 20
+    for text in [*texts, "{" * 200 + "a b;" + "}" * 200, "a {" * 200 + "b;" + "}" * 203]:
+        compared(text)
 
 
 @pytest.mark.parametrize("server", READERS)

@@ -299,6 +299,9 @@ def test_includes_lead_out_of_the_directory_but_never_to_keys(tmp_path: Path) ->
 NAMED = {
     "nginx": ("nginx.conf", 'http { log_format x \'$remote_addr "$request"\' \n \'$status\';\n server { root "/srv/a \\"b\\"; c"; set $d /data; } server { root $d/e; access_log /l.log x; ssl_certificate c.pem; ssl_certificate_key "k.pem"; } }'),
     "apache": ("apache2.conf", 'Define B /srv/b\nDocumentRoot "${B}/htdocs"\nLogFormat "%v %h \\"%r\\"" odd\nCustomLog logs/a.log odd\nCustomLog "|/usr/bin/rotatelogs /l/%Y.log 86400" combined\nSSLCertificateFile /c.pem\n'),
+    "lighttpd": ("lighttpd.conf", 'var.basedir = "/srv/l"\nLogs=var.basedir+"/logs"\n# server.document-root = "/no"\nserver.document-root = var.basedir + "/w \\"w\\"" # all\n'
+        '$HTTP["host"] == "b" { server.document-root = basedir + "/b" }\nserver.document-root = env.HOME + "/no"\nserver.document-root = var.unknown + "/no"\n'
+        'include var.basedir + "/more.conf"\nssl.pemfile = "/p.pem"\naccesslog.filename = Logs + "/a.log"\nserver.document-root = "/unended\n'),
 }  # fmt: skip
 
 
@@ -317,5 +320,7 @@ def test_what_a_configuration_names(tmp_path: Path, server: str, shell: list[str
             ("N", "x", '$remote_addr "$request"'), ("M", "$status"), ("L", "/l.log", "x")],
         "apache": [("D", "/srv/b/htdocs", ""), ("C", "/c.pem", ""), ("N", "odd", '%v %h "%r"'), ("L", f"{tmp_path}/logs/a.log", "odd"),
             ("L", "|/usr/bin/rotatelogs /l/%Y.log 86400", "combined")],
+        "lighttpd": [("D", '/srv/l/w "w"', ""), ("D", "/srv/l/b", ""), ("D", "/unended", ""), ("C", "/p.pem", ""),
+            ("L", "/srv/l/logs/a.log", "vhost_first")],
     }  # fmt: skip
     assert found == expected[server]
