@@ -100,7 +100,12 @@ def parse(text: str, name: str, *, typed: bool = True) -> Document:
 
     Not `typed`: every scalar is the text that stands there, so that `0117`, `no` and `2023-02-29` are what somebody wrote.
     """
-    loader: Loader = yaml.SafeLoader(text) if typed else yaml.BaseLoader(text)
+    try:
+        loader: Loader = yaml.SafeLoader(text) if typed else yaml.BaseLoader(text)
+    except yaml.reader.ReaderError as error:  # a control character; found before anything is read
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - text.rfind("\n", 0, error.position)
+        raise ConfigurationError([f"{name}:{line}:{column}: the character {error.character:#06x} cannot stand in YAML"]) from error
     try:
         node = _composed(text) or loader.get_single_node()
         places: dict[Path_, Place] = {}
