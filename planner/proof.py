@@ -31,7 +31,8 @@ class Bound:
     """`value`: no placement has a lower peak share.  `achieved`: the placement's.  `gap` = achieved ÷ value − 1 (0 when both are 0).
 
     `status`: optimal (the value can be reached, to a ten-thousandth) | bounded (the limit came first) | relaxation | snapshots; of several
-    kinds that of the one which decides the value.  `found` is the peak share of the best placement that HiGHS itself found, None where it only bounded.
+    kinds that of the one which decides the value.  `found` is the peak share of the best placement that HiGHS itself found, None where it
+    only bounded.
     """
 
     value: float

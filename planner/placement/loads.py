@@ -58,6 +58,12 @@ class Load:
         self.rows = [[0] for _ in range(resources)]
         self.peaks = [0] * resources
 
+    def copy(self) -> Load:
+        """The same load, to go on from."""
+        other = Load(0)
+        other.days, other.rows, other.peaks = list(self.days), [list(row) for row in self.rows], list(self.peaks)
+        return other
+
     def window(self, start: int, end: int) -> tuple[int, int]:
         """The steps (first, last + 1) that a span touches."""
         return bisect_right(self.days, start) - 1, bisect_left(self.days, end)

@@ -92,7 +92,7 @@ def purchases(state: State, items: Sequence[int], sizes: Mapping[str, Amounts]) 
             groups.setdefault((zones[0] if zones else _zone(problem), labels, bound), []).append(item)
     size = _size(problem, sizes)
     bought: dict[str, list[tuple[int, ...]]] = {}
-    pools = dict(zip(_zones(problem), state.pools, strict=True))
+    pools = {zone: load.copy() for zone, load in zip(_zones(problem), state.pools, strict=True)}
     found = []
     for (zone, labels, bound), group in sorted(groups.items(), key=lambda one: (one[0][0], sorted(one[0][1]), one[0][2])):
         total = sum_of(part for item in group for part in item.parts)

@@ -21,8 +21,8 @@ MOST_ITEMS = 1_500
 ROUNDS = 9
 CLOSE = 0.002
 """A peak within this share of the bound is good enough."""
-SHAKES, SHAKES_EACH = 40_000, 400
-"""Steps of shaking a component at most, and for each of its items."""
+SHAKES, SHAKES_EACH, MOST_SHAKEN = 40_000, 400, 400
+"""Steps of shaking a component at most, and for each of its items; larger components than the third gain too little for their time."""
 ASIDE = 0.02
 """Shaking goes on from a state that is this much worse than the best; from the best again when it is worse than that."""
 NOBODY: frozenset[int] = frozenset()
@@ -67,6 +67,8 @@ def squeeze(state: State, component: Sequence[int], effort: float) -> int:
 
 def _shake(state: State, component: Sequence[int], seats: list[int], low: float, effort: float) -> int:
     """Swap two items that chance names, lower the peak from there, and keep what is better; the steps that it took."""
+    if len(component) > MOST_SHAKEN:
+        return 0
     steps = Steps(int(min(SHAKES, SHAKES_EACH * len(component)) * effort))
     chance = _Chance()
     best = [state.where[item] for item in component]
