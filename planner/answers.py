@@ -19,7 +19,6 @@ from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
 from inventory import model
-from inventory.packing import clean
 from inventory.register import ascii_name, cells, valid_name
 from inventory.register.dates import Refused
 from inventory.register.writing import printable
@@ -151,7 +150,7 @@ class Sites:
 
 
 def _written(name: str) -> str:
-    return ascii_name(cells.text_of(printable(str(clean(name)))))
+    return ascii_name(cells.text_of(printable(name)))
 
 
 # ---------------------------------------------------------------- storing
@@ -161,8 +160,8 @@ def store(session: Session, given: Sequence[Given], at: datetime) -> list[Stored
     """Store answers.  What says again what counts already is `same` and is not stored.
 
     `confirmed`: the same value, said again on a later day that somebody wrote; `older`: another answer of a later day stands, so this one
-    goes to the history only.  `outdated`: a cell without a day that says what it said before, while something else was answered since; it is
-    not stored, for nobody knows whether it was said again or only read again.
+    goes to the history only.  `outdated`: a cell without a day that says what it said before, while something else was answered since; it
+    is not stored, for nobody knows whether it was said again or only read again.
     """
     standing = session.scalars(select(model.Answer).where(model.Answer.withdrawn_at.is_(None)).order_by(model.Answer.id))
     by_key: dict[tuple[str, str], list[model.Answer]] = {}

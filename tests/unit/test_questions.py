@@ -217,19 +217,37 @@ def test_two_unknown_blocks_are_both_asked_though_neither_changes_anything_by_it
     assert found[0].now == ("none", "") and found[0].changes == ()
 
 
-def test_answers_from_which_other_facts_are_derived_are_asked_too(asked):
-    rules = ruleset(rule("risk", {"fact": "risk.data", "is": "personal"}, placements=("virtual-host",)))
+def presuming(facts):
+    """As signs do: what nobody said is presumed; here that data is harmless, and who needs no site has no users."""
+    known = {name: item for name, item in facts.items() if not item.get("presumed")}
+    known.setdefault("answer.sensitive", {**fact("none"), "why": "no sign of it", "presumed": True})
+    if known.get("answer.still_needed", {}).get("value") is False:
+        known.setdefault("answer.users", {**fact(0), "presumed": True})
+    return known
 
-    def derive(facts):
-        told = facts.get("answer.sensitive")
-        return {**{name: item for name, item in facts.items() if name != "risk.data"}, **({"risk.data": told} if told else {})}
 
-    assert questions.decisive({}, rules, asked) == []
-    (found,) = questions.decisive({}, rules, asked, derive=derive, settles={"risk.data": ("sensitive",)})
-    assert found.question.id == "sensitive"
-    assert [(o.value, o.recommendation) for o in found.outcomes] == [("none", "virtual-host"), ("personal", "vps")]
-    known = derive({"answer.sensitive": fact("none")})
-    assert questions.decisive(known, rules, asked, derive=derive, settles={"risk.data": ("sensitive",)}) == []
+def test_what_is_presumed_is_asked_where_another_answer_would_change_the_verdict_and_weighs_half(asked):
+    rules = ruleset(
+        rule("risk", {"fact": "answer.sensitive", "is": "personal"}, placements=("virtual-host",)),
+        rule("empty", {"fact": "answer.users", "below": 1}, placements=("virtual-host",)),
+    )
+    facts = presuming({})
+    assert questions.decisive({**facts, "answer.users": fact(5)}, rules, asked, derive=presuming) == []
+    found = questions.decisive({**facts, "answer.users": fact(5)}, rules, asked, derive=presuming, presumptions=True)
+    assert [(item.question.id, item.weight, item.presumed, item.why) for item in found] == [("sensitive", 1.0, "none", "no sign of it")]
+    assert [(o.value, o.recommendation) for o in found[0].outcomes] == [("none", "virtual-host"), ("personal", "vps")]
+    assert questions.decisive({"answer.users": fact(5), "answer.sensitive": fact("none")}, rules, asked, derive=presuming, presumptions=True) == []
+    assert questions.decisive(facts, ruleset(), asked, derive=presuming, presumptions=True) == []
+
+
+def test_what_follows_from_an_answer_counts_in_its_outcome(asked):
+    rules = ruleset(
+        rule("empty", {"fact": "answer.users", "below": 1}, placements=("virtual-host",)),
+        rule("needed", {"fact": "answer.still_needed", "is": False}, "condition", ("virtual-host",), effort_h=1.0),
+    )
+    found = questions.decisive(presuming({}), rules, asked, derive=presuming)
+    by_id = {item.question.id: item for item in found}
+    assert (False, "vps") in {(o.value, o.recommendation) for o in by_id["still_needed"].outcomes}
 
 
 def test_words_numbers_and_days_are_tried_with_what_conditions_tell_apart(by_id):
