@@ -65,7 +65,11 @@ def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], 
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, (*path, index), name, places, problems, loader) for index, item in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)
+    try:
+        return loader.construct_object(node, deep=True)
+    except ValueError as error:  # `2026-02-30` looks like a date and is none
+        problems.append(f"{name}:{mark.line + 1}:{mark.column + 1}: {node.value!r}: {error}")
+        return None
 
 
 def parse(text: str, name: str, *, typed: bool = True) -> Document:

@@ -89,7 +89,7 @@ def playbook_name(step: str) -> str:
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
     """An Ansible inventory of all hosts that the plan touches; sources need no Python."""
     groups: dict[str, dict[str, str]] = {"sources": {}, "vhost_servers": {}, "cluster_fronts": {}, "cluster_nodes": {}}
-    for move in plan["moves"]:
+    for move in carried_out(plan):
         groups["sources"][move["source"]["host"]] = move["source"]["address"]
         destination = move["destination"]
         if move["placement"] == "virtual-host":
@@ -141,13 +141,18 @@ def write(plan: Mapping[str, Any], folder: Path, access: Access) -> str:
     return hashlib.sha256(manifest.encode()).hexdigest()
 
 
+def carried_out(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The moves for which there are playbooks; the others are carried out by hand."""
+    return [move for move in plan["moves"] if move["carried_out"] == "planner"]
+
+
 def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
     """The bundle's own files but for the roles: path → text.  Pure but for reading the templates."""
     jinja = environment()
     workspace = hashlib.sha256(access.known_hosts.encode()).hexdigest()[:8]
     configuration = CONFIGURATION.replace("{workspace}", workspace)
     out = {"ansible.cfg": configuration, "inventory/hosts.json": _dump(inventory(plan, access)), "README.md": _readme(plan)}
-    for move in plan["moves"]:
+    for move in carried_out(plan):
         base = f"moves/{move['id']}"
         source = {
             **move["source"],
@@ -167,8 +172,8 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             if move["dns"] is not None or not step.endswith("lower-ttl"):
                 text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
                 out[f"{base}/{playbook_name(step)}"] = text
-    for wave in sorted({move["wave"] for move in plan["moves"]}):
-        out[f"wave-{wave}.yml"] = _wave([move for move in plan["moves"] if move["wave"] == wave], out)
+    for wave in sorted({move["wave"] for move in carried_out(plan)}):
+        out[f"wave-{wave}.yml"] = _wave([move for move in carried_out(plan) if move["wave"] == wave], out)
     return out
 
 
@@ -220,7 +225,7 @@ def _readme(plan: Mapping[str, Any]) -> str:
         "| wave | move | placement | from | to |",
         "|---|---|---|---|---|",
     ]
-    for move in plan["moves"]:
+    for move in carried_out(plan):
         lines.append(
             f"| {move['wave']} | `{move['id']}` | {move['placement']} | `{move['source']['host']}` | `{move['destination']['platform']}` |"
         )

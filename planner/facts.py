@@ -6,8 +6,8 @@ In: an open catalogue, the workspace, today.  Out: for each workload the facts t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -15,9 +15,11 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.conditions import Facts
-from planner import answers, assessment, fitting
+from planner import answers, assessment, costs, decisions, fitting, measures, sizing
 from planner.assessment import Override, Verdict
+from planner.platforms import Platforms
 from planner.policy import RuleSet
+from planner.sizing import Size
 from planner.workspace import Workspace
 
 Fact = dict[str, Any]
@@ -26,11 +28,16 @@ Fact = dict[str, Any]
 class Assembly:
     """The facts of every workload of one catalogue, and its verdict by the rules in force."""
 
-    def __init__(self, session: Session, space: Workspace, today: date) -> None:
+    def __init__(self, session: Session, space: Workspace, today: date, items: Sequence[model.Workload] | None = None) -> None:
+        """`items`: the workloads that will be asked for; all without."""
         self.space, self.today = space, today
-        self.rules: RuleSet = space.rules.unpriced()
+        tariffs = space.platforms.tariffs
+        priced = any(getattr(tariffs, name) is not None for name in ("site_cluster", "virtual_host", "vps", "colocation", "retire"))
+        self.rules: RuleSet = space.rules if priced else space.rules.unpriced()
+        self.sizes = _sizes(session, space.platforms, None if items is None else {item.host_id for item in items if item.host_id}, today)
         self._servers = _servers(session)
         self._seen = _seen(session)
+        self.decisions = decisions.standing(session, today)
         self._answered = answers.facts(session)
 
     def of(self, item: model.Workload) -> Facts:
@@ -43,6 +50,7 @@ class Assembly:
             known[name] = {**fact, "seen": seen} if told and seen else fact
         if item.host is not None:
             known |= self._servers.get(item.host.address, {})
+        known |= _measured(self.sizes.get(item.name, sizing.UNKNOWN), known, self.space.platforms)
         known |= self._answered([item.name, *map(str, item.names)])
         return self.derived(item, known)
 
@@ -58,7 +66,33 @@ class Assembly:
 
     def override(self, item: model.Workload) -> Override | None:
         """What an admin decided about its placement."""
-        return None
+        return self.decisions.override(item.name, map(str, item.names))
+
+
+WINDOW_DAYS = 14
+"""Our own samples of so many days: `planner size` takes as many, and its cost grows with them."""
+
+
+def _sizes(session: Session, platforms: Platforms, hosts: Collection[int] | None, today: date) -> dict[str, Size]:
+    since = datetime.combine(today, time(), UTC) - timedelta(days=WINDOW_DAYS)
+    found: dict[str, Size] = {}
+    for _, host in measures.hosts(session, hosts, since):
+        found |= sizing.sizes(host, platforms.headroom, platforms.growth_months)
+    return found
+
+
+def _measured(size: Size, known: Mapping[str, Fact], platforms: Platforms) -> dict[str, Fact]:
+    """`size.*` and what it would cost a year on each placement, `cost.*`; unknown figures are no facts."""
+    found: dict[str, Fact] = {}
+    for name in ("cpus", "memory_bytes", "disk_bytes", "iops"):
+        figure = getattr(size, name)
+        if figure is not None:
+            found[f"size.{name}"] = {"value": figure, "evidence": [], "why": f"{size.basis[name]}; {size.why}"}
+    machine = costs.Machine(value(known, "server.height_u"), value(known, "server.power_w"))
+    for name, cost in costs.costs(size, platforms, machine=machine).items():
+        if cost.yearly is not None:
+            found[f"cost.{name}"] = {"value": float(cost.yearly), "evidence": [], "why": "tariffs in inventory/platforms.yml"}
+    return found
 
 
 def _servers(session: Session) -> dict[str, dict[str, Fact]]:

@@ -1,29 +1,27 @@
-"""The plan as data: which site goes where, in which wave, by which steps, under one fingerprint.  Pure but for `save` and `load`.
+"""The making of moves: which site goes where, in which wave, by which steps.  Pure but for `save` and `load`.
 
-In: workloads with facts and verdicts, the platforms.  Out: a document {id, fingerprint, moves, left}.  Same inputs, same bytes: there
-is no clock and no chance in it.  `left` says why each workload that is not moved stays.
+In: workloads with facts and verdicts, the platforms.  Out: a plan's document (docs/plans.md).  Same inputs, same bytes: there is no clock
+and no chance in it.  `left` says why each workload that is not moved stays.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from inventory import yamlfile
 from inventory.errors import PlanError
 from inventory.register import valid_name
-from planner import assessment, policy
+from planner import plandocument, policy
+from planner.freshness import facts_digest
+from planner.plandocument import STEPS, canonical
 from planner.platforms import Cluster, Platforms, VirtualHostServer
 
-STEPS = ("lower-ttl", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch")
-"""The steps of a move, in order; each has its undo."""
+__all__ = ["STEPS", "Candidate", "canonical", "facts_digest", "load", "make", "save", "value"]
 
 
 @dataclass(frozen=True)
@@ -41,25 +39,18 @@ class Candidate:
     records: Sequence[Mapping[str, Any]] = ()
 
 
-def facts_digest(facts: policy.Facts) -> str:
-    """A digest of the facts that a move is built on: what grows or ages with every day does not change the move."""
-    built_on = {
-        name: item
-        for name, item in facts.items()
-        if name.startswith(("site.", "application.", "database."))
-        and name not in {"database.bytes", "database.rows_estimate"}
-        and not name.endswith(("_end", "_supported"))
-    }
-    return assessment.facts_hash(built_on)
-
-
 def value(facts: policy.Facts, name: str, default: Any = None) -> Any:
     """A fact's value, `default` when unknown."""
     return facts[name]["value"] if name in facts else default
 
 
-def make(candidates: Sequence[Candidate], platforms: Platforms, rules_hash: str, *, dns_key: str = "") -> dict[str, Any]:
-    """Choose destinations, waves and steps for all candidates.  Raises PlanError when there is nothing to plan with."""
+def make(
+    candidates: Sequence[Candidate], platforms: Platforms, made_from: Mapping[str, str], first_day: date, *, dns_key: str = ""
+) -> dict[str, Any]:
+    """Choose destinations, waves and steps for all candidates.  Raises PlanError when there is nothing to plan with.
+
+    `made_from` has the hashes of rules, platforms, calendar and decisions (`planner.freshness`).
+    """
     if not platforms.virtual_hosts and not platforms.site_clusters:
         raise PlanError("there is no platform to move anything to", hint="fill inventory/platforms.yml")
     loads: dict[str, int] = {}
@@ -75,20 +66,28 @@ def make(candidates: Sequence[Candidate], platforms: Platforms, rules_hash: str,
                 why = error.message
         left.append({"site": item.name, "unit": item.unit, "recommendation": item.recommendation, "why": why})
     _waves(moves, platforms.waves.moves_per_wave)
-    core = {"moves": moves, "rules": rules_hash}
-    fingerprint = hashlib.sha256(canonical(core).encode()).hexdigest()
-    return {
-        "id": f"plan-{fingerprint[:10]}",
-        "fingerprint": fingerprint,
-        "rules": rules_hash,
-        "moves": moves,
-        "left": sorted(left, key=lambda entry: str(entry["site"])),
-    }
+    groups: dict[str, list[str]] = {}
+    for move in moves:
+        groups.setdefault(move["group"], []).append(move["id"])
+    facts = {item.name: facts_digest(item.facts) for item in candidates}
+    return plandocument.made(
+        {
+            "first_day": first_day.isoformat(),
+            "made_from": {"facts": plandocument.digest(facts), **made_from},
+            "waves": [_wave(number, moves) for number in sorted({move["wave"] for move in moves})],
+            "moves": moves,
+            "groups": [
+                {"group": name, "moves": members, "why": ["they share a docroot or a database"] if len(members) > 1 else []}
+                for name, members in groups.items()
+            ],
+            "left": sorted(left, key=lambda entry: str(entry["site"])),
+        }
+    )
 
 
-def canonical(data: Any) -> str:
-    """One text for one value, whatever the order in which it was built."""
-    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+def _wave(number: int, moves: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    mine = [move for move in moves if move["wave"] == number]
+    return {"wave": number, "moves": len(mine), "bytes": sum(move["bytes"] for move in mine)}
 
 
 def _stays(item: Candidate) -> str:
@@ -149,7 +148,10 @@ def _move(item: Candidate, platforms: Platforms, loads: dict[str, int], bytes_at
         "unit": item.unit,
         "names": names,
         "placement": item.recommendation,
+        "strength": item.strength,
         "profile": profile,
+        "group": "",
+        "carried_out": "planner",
         "wave": 0,
         "steps": list(STEPS),
         "bytes": size,
@@ -222,7 +224,7 @@ def _dns(item: Candidate, platforms: Platforms, address: str, dns_key: str) -> d
 
 def _waves(moves: list[dict[str, Any]], size: int) -> None:
     """Small ones first, as pilots; sites that share a database or a docroot go together."""
-    groups: dict[tuple[str, str], int] = {}
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
     wave, held = 1, 0
     for move in moves:
         source = move["source"]
@@ -231,32 +233,22 @@ def _waves(moves: list[dict[str, Any]], size: int) -> None:
             keys.append((source["host"], "db:" + str(source["database"]["name"])))
         known = [groups[key] for key in keys if key in groups]
         if known:
-            move["wave"] = known[0]
+            move["wave"], move["group"] = known[0]["wave"], known[0]["group"]
         else:
             if held >= size:
                 wave, held = wave + 1, 0
-            move["wave"] = wave
+            move["wave"], move["group"] = wave, move["id"]
             held += 1
         for key in keys:
-            groups.setdefault(key, move["wave"])
+            groups.setdefault(key, move)
     moves.sort(key=lambda move: (move["wave"], move["bytes"], move["id"]))
 
 
 def save(document: Mapping[str, Any], folder: Path) -> Path:
     """Write `plan.yml`; the same document gives the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "plan.yml"
-    path.write_text(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
-    return path
+    return plandocument.write(document, folder)
 
 
 def load(folder: Path) -> dict[str, Any]:
     """Read `plan.yml` and check that nobody changed it.  Raises PlanError."""
-    data = yamlfile.read(folder / "plan.yml").data
-    core = {"moves": data.get("moves"), "rules": data.get("rules")}
-    if hashlib.sha256(canonical(core).encode()).hexdigest() != data.get("fingerprint"):
-        raise PlanError(
-            f"{folder / 'plan.yml'} is not what was planned: its fingerprint does not match",
-            hint="planner plan makes it anew",
-        )
-    return dict(data)
+    return plandocument.load(folder / plandocument.FILE)

@@ -1,38 +1,36 @@
 """Where workloads can go, and what it costs: the schema of the workspace's `inventory/platforms.yml`.
 
-In: the file.  Out: `Platforms`, frozen and validated; every problem of the file at once, with `file:line:column`.  What ships are defaults
-drawn from published hosting rules of universities; docs/platforms.md explains each key.  Sizes are bytes, or text such as `50 GB` (powers
-of 1000) and `4 GiB` (powers of 1024).  Capacity that is left out is not counted; a price that is left out is unknown, never nothing.
+In: its data; `planner.platformsfile` reads the file and compares its parts.  Out: `Platforms`, frozen.  What ships are defaults drawn from
+published hosting rules of universities; docs/platforms.md explains each key.  Sizes are bytes, or text such as `50 GB` (powers of 1000)
+and `4 GiB` (powers of 1024).  Capacity that is left out is not counted; a price that is left out is unknown, never nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import netaddr
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from inventory import yamlfile
-from inventory.errors import ConfigurationError, InputError
+from inventory.errors import InputError
 from inventory.scope import parse_range
 
-Part = TypeVar("Part", bound=BaseModel)
 Placement = Literal["site-cluster", "virtual-host", "vps", "colocation", "retire"]
-_UNITS = {"B": 1} | {f"{letter}B": 1000**n for n, letter in enumerate(("k", "M", "G", "T", "P"), start=1)}
+_UNITS = {"": 1, "B": 1} | {f"{letter}B": 1000**n for n, letter in enumerate(("k", "M", "G", "T", "P"), start=1)}
 _UNITS |= {"KB": 1000} | {f"{letter}iB": 1024**n for n, letter in enumerate(("K", "M", "G", "T", "P"), start=1)}
 
 
 def size(value: Any) -> int:
     """Bytes of `50 GB`, `1.5 TiB` or a whole number.  Raises ValueError (`Gb` would be bits, `50 G` says nothing)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})", value.strip(), re.ASCII) if isinstance(value, str) else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
+        return int(value)
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?) ?([A-Za-z]{1,3}|)", value.strip(), re.ASCII) if isinstance(value, str) else None
     if match is None or match.group(2) not in _UNITS:
-        raise ValueError(f"{value!r} is no size: write a number of bytes, or one with {', '.join(_UNITS)}, such as 50 GB")
+        raise ValueError(
+            f"{value!r} is no size: write a number of bytes, or one with {', '.join(unit for unit in _UNITS if unit)}, such as 50 GB"
+        )
     amount = Decimal(match.group(1)) * _UNITS[match.group(2)]
     if amount != int(amount):
         raise ValueError(f"{value!r} is not a whole number of bytes")
@@ -121,7 +119,7 @@ class VirtualHostServer(Node):
 class Cluster(_Strict):
     """A site cluster: a front and its nodes; `plugins` and `themes` are what its profile `wordpress` allows."""
 
-    name: Name
+    name: Annotated[str, Field(min_length=1)]
     front: Node
     nodes: Annotated[tuple[Node, ...], Field(min_length=1)]
     profiles: tuple[str, ...] = ("static",)
@@ -256,7 +254,7 @@ class Reserve(_Strict):
 
 
 class Headroom(_Strict):
-    """Factors over what was measured.  1.3 is the comfort factor that Azure Migrate starts from; what is measured so well as memory and
+    """Factors over what was measured.  1.3 is the comfort factor of Azure Migrate's worked example; what is measured so well as memory and
     disk gets 1.25, the same as a fifth that stays free."""
 
     cpu: Factor = 1.3
@@ -309,119 +307,14 @@ class Platforms(_Strict):
             found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
         return tuple(found.values())
 
+    def places(self, placement: str) -> tuple[str, ...]:
+        """The names of what a workload of this placement can be put on: servers, clusters, hypervisors or racks."""
+        kinds: dict[str, tuple[VirtualHostServer | Cluster | VpsNode | Rack, ...]] = {
+            "site-cluster": self.site_clusters, "virtual-host": self.virtual_hosts, "vps": self.vps_nodes, "colocation": self.racks,
+        }  # fmt: skip
+        return tuple(item.name for item in kinds.get(placement, ()))
+
     @property
     def default_flavour(self) -> Flavour | None:
         """The VPS that needs no reason; None when no VPS is on offer."""
         return next((flavour for flavour in self.flavours if flavour.name == self.vps_default), None)
-
-
-Path_ = tuple[str | int, ...]
-Problem = tuple[Path_, str]
-
-
-def load(path: Path) -> Platforms:
-    """Read the file; one that does not exist says nothing.  Raises ConfigurationError with all its problems, InputError."""
-    return of(yamlfile.read(path)) if path.exists() else Platforms()
-
-
-def of(document: yamlfile.Document) -> Platforms:
-    """A document as `Platforms`.  What one part's mistakes hide of another is shown, too: parts that are good are compared anyway."""
-    problems: list[str] = []
-    made = Platforms()
-    try:
-        made = document.validate(Platforms)
-    except ConfigurationError as error:
-        problems += error.problems
-    for path, what in _problems(document.data if isinstance(document.data, dict) else {}):
-        problems.append(f"{document.place(path)}: {'.'.join(map(str, path))}: {what}")
-    if problems:
-        raise ConfigurationError(problems)
-    return made
-
-
-def _problems(data: Mapping[Any, Any]) -> Iterator[Problem]:
-    """What is wrong between parts of the file that are right by themselves."""
-    yield from _names(data)
-    flavours = data.get("flavours", [STANDARD.model_dump()])
-    wanted = data.get("vps_default", STANDARD.name)
-    offered = [str(_named(item)) for item in flavours] if isinstance(flavours, list) else []
-    if offered and isinstance(wanted, str) and wanted not in offered:
-        path: Path_ = ("vps_default",) if "vps_default" in data else ("flavours",)
-        yield path, f"the default VPS {wanted!r} is none of the flavours {', '.join(offered)}: name one of them in vps_default"
-    for index, server in _good(data, "virtual_hosts", VirtualHostServer):
-        if server.quota_most_bytes < server.quota_bytes:
-            yield ("virtual_hosts", index, "quota_most_bytes"), "less than quota_bytes: what is given on request is at least what all get"
-    for index, rack in _good(data, "racks", Rack):
-        for name, whole, taken in (("units", rack.units, rack.used_units), ("ports", rack.ports, rack.used_ports)):
-            if whole is not None and taken > whole:
-                yield ("racks", index, f"used_{name}"), f"{taken} {name} are used of {whole}"
-    yield from _pools(list(_good(data, "pools", Pool)))
-
-
-def _named(item: Any) -> Any:
-    return item.get("name") if isinstance(item, dict) else None
-
-
-def _listed(data: Mapping[Any, Any], kind: str) -> list[Any]:
-    found = data.get(kind)
-    return found if isinstance(found, list) else []
-
-
-def _names(data: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Platforms share one space of names, since plans and playbooks name them; a machine may stand in several clusters."""
-    seen: dict[str, tuple[Path_, Any]] = {}
-    machines: list[tuple[Path_, str, Any]] = []
-    for kind in ("virtual_hosts", "site_clusters", "vps_nodes", "racks"):
-        for index, item in enumerate(_listed(data, kind)):
-            machines.append(((kind, index, "name"), _named(item), None))
-            if kind == "site_clusters" and isinstance(item, dict):
-                front, nodes = item.get("front"), _listed(item, "nodes")
-                inner: list[tuple[Path_, Any]] = [((kind, index, "front", "name"), front)]
-                inner += [((kind, index, "nodes", at, "name"), node) for at, node in enumerate(nodes)]
-                machines += [(path, _named(node), node.get("address")) for path, node in inner if isinstance(node, dict)]
-    for path, name, address in machines:
-        if not isinstance(name, str):
-            continue
-        earlier = seen.setdefault(name, (path, address))
-        if earlier[0] != path and (address is None or earlier[1] != address):
-            yield path, f"the name {name!r} stands already at {'.'.join(map(str, earlier[0]))}"
-    for kind in ("flavours", "pools"):
-        known: dict[str, int] = {}
-        for index, item in enumerate(_listed(data, kind)):
-            name = _named(item)
-            if isinstance(name, str) and known.setdefault(name, index) != index:
-                yield (kind, index, "name"), f"the name {name!r} stands already at {kind}.{known[name]}"
-
-
-def _good(data: Mapping[Any, Any], kind: str, model: type[Part]) -> Iterator[tuple[int, Part]]:
-    for index, item in enumerate(_listed(data, kind)):
-        try:
-            yield index, model.model_validate(item)
-        except ValidationError:
-            continue
-
-
-def _pools(pools: Sequence[tuple[int, Pool]]) -> Iterator[Problem]:
-    for place, (index, pool) in enumerate(pools):
-        network = netaddr.IPNetwork(pool.network)
-        for earlier, other in pools[:place]:
-            if _overlap(network, netaddr.IPNetwork(other.network)):
-                yield ("pools", index, "network"), f"{pool.network} overlaps {other.network} of pools.{earlier}"
-        if pool.gateway is not None and netaddr.IPAddress(pool.gateway) not in network:
-            yield ("pools", index, "gateway"), f"{pool.gateway} lies outside of {pool.network}"
-        for at, text in enumerate(pool.exclude):
-            if not parse_range(text).issubset(netaddr.IPSet([network])):
-                yield ("pools", index, "exclude", at), f"{text} lies outside of {pool.network}"
-        usable, given = pool.usable, dict[netaddr.IPAddress, str]()
-        for name, text in pool.reserved.items():
-            address = netaddr.IPAddress(text)
-            if address not in network:
-                yield ("pools", index, "reserved", name), f"{text} lies outside of {pool.network}"
-            elif address not in usable:
-                yield ("pools", index, "reserved", name), f"{text} is the gateway, excluded, or no host's address in {pool.network}"
-            elif given.setdefault(address, name) != name:
-                yield ("pools", index, "reserved", name), f"{text} is reserved for {given[address]!r} already"
-
-
-def _overlap(one: netaddr.IPNetwork, other: netaddr.IPNetwork) -> bool:
-    return bool(one.version == other.version and one.first <= other.last and other.first <= one.last)

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model, register, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
 from inventory.scope import Campus
-from planner import logins, platforms, policy
+from planner import logins, platformsfile, policy
+from planner.platforms import Platforms
 from planner.vault import Secrets
 
 FILE = "planner.yml"
@@ -66,8 +67,8 @@ class Configuration(_Strict):
 class Workspace:
     """An opened workspace."""
 
-    def __init__(self, root: Path, document: yamlfile.Document, configuration: Configuration, places: platforms.Platforms) -> None:
-        self.root, self.document, self.configuration, self.platforms = root, document, configuration, places
+    def __init__(self, root: Path, document: yamlfile.Document, configuration: Configuration, platforms: Platforms) -> None:
+        self.root, self.document, self.configuration, self.platforms = root, document, configuration, platforms
 
     @property
     def catalogue_url(self) -> str:
@@ -172,7 +173,7 @@ def _open(root: Path) -> Workspace:
     problems = [f"{document.place(('ssh', *path))}: ssh.{'.'.join(map(str, path))}: {what}" for path, what in configuration.ssh.problems()]
     if problems:
         raise ConfigurationError(problems)
-    return Workspace(root, document, configuration, platforms.load(root / "inventory" / "platforms.yml"))
+    return Workspace(root, document, configuration, platformsfile.load(root / "inventory" / "platforms.yml"))
 
 
 SKELETON = {

@@ -17,7 +17,7 @@ def plan(*, placement="virtual-host", dns=True, text="plain"):
         "receiver_address": "192.0.2.9", "database": None, "node_addresses": {"n1": "192.0.2.21", "n2": "192.0.2.22"},
     }  # fmt: skip
     move = {
-        "id": "x-edu", "site": "x.edu", "names": ["x.edu"], "placement": placement, "profile": "static", "wave": 1, "steps": list(STEPS),
+        "id": "x-edu", "site": "x.edu", "names": ["x.edu"], "placement": placement, "profile": "static", "wave": 1, "carried_out": "planner", "steps": list(STEPS),
         "seeds": [], "destination": destination, "dns": {"zone": "edu", "records": []} if dns else None,
         "source": {"host": "old", "address": "192.0.2.1", "docroot": text, "web_server": "nginx", "vhosts": [[text, 1]], "database": None,
                    "config_file": ""},

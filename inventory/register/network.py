@@ -177,7 +177,9 @@ def mask(text: str) -> Value:
 
 
 def ranges(text: str) -> Value:
-    """Networks, ranges and addresses, as `inventory.scope` reads them."""
+    """Networks, ranges and addresses, as `inventory.scope` reads them; `none` is an empty list."""
+    if plain(text) in {"无", "none", "没有"}:
+        return Value([])
     parts = words(re.sub(r"\s*([-~至—–])\s*", "-", re.sub(r"\s*/\s*", "/", narrow(text))))
     for word in parts:
         try:

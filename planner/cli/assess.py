@@ -41,8 +41,8 @@ def assess(
     space = workspace.find()
     today = catalogue.now().date()
     with space.open_catalogue().session() as session:
-        assembly = facts.Assembly(session, space, today)
         items = [catalogue.workload_by_name(session, name) for name in sites] if sites else list(_all(session))
+        assembly = facts.Assembly(session, space, today, items if sites else None)
         if what_if:
             rows = _supposed(assembly, items, _changes(what_if))
             table(rows, ["site", "unit", "verdict", "would_be", "strength", "because"], as_json=as_json, empty="nothing would change")
@@ -125,8 +125,8 @@ def explain(
     if placement and placement not in policy.PLACEMENTS:
         raise NotFound(f"there is no placement {visible(placement)}", hint="one of " + ", ".join(policy.PLACEMENTS))
     with space.open_catalogue().session() as session:
-        assembly = facts.Assembly(session, space, catalogue.now().date())
         item = catalogue.workload_by_name(session, site)
+        assembly = facts.Assembly(session, space, catalogue.now().date(), [item])
         known = flips.what_if(assembly.of(item), _changes(what_if))
         verdict = assembly.assess(item, known, space.configuration.language)
         turning = flips.flips(known, assembly.rules, known=True)

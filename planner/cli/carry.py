@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from inventory import catalogue, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
-from planner import bundle, equality, execution, journal, plan, workspace
+from planner import approvals, bundle, decisions, equality, execution, freshness, journal, plandocument, planstore, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
 
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
@@ -35,12 +35,7 @@ def add(app: typer.Typer) -> None:
 def newest(book: catalogue.Catalogue, space: workspace.Workspace, name: str) -> dict[str, Any]:
     """The plan of that id, or the newest, from its file.  Raises NotFound, PlanError."""
     with book.session() as session:
-        query = select(model.Plan).order_by(model.Plan.created_at.desc())
-        row = session.scalar(query.where(model.Plan.id == name) if name else query)
-        if row is None:
-            raise NotFound(f"there is no plan {visible(name)}" if name else "there is no plan yet", hint="planner plan makes one")
-        identity = row.id
-    return plan.load(space.plan_folder(identity))
+        return planstore.load(session, space, visible(name))
 
 
 def generate(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> None:
@@ -50,7 +45,8 @@ def generate(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> Non
     document = newest(book, space, plan_id)
     folder = space.plan_folder(document["id"]) / "bundle"
     digest = bundle.write(document, folder, _access(book, space))
-    names = sorted(str(path.relative_to(folder)) for path in folder.glob("*.yml")) + [f"moves/{move['id']}/" for move in document["moves"]]
+    moves = [f"moves/{move['id']}/" for move in bundle.carried_out(document)]
+    names = sorted(str(path.relative_to(folder)) for path in folder.glob("*.yml")) + moves
     if as_json:
         emit({"plan": document["id"], "folder": str(folder), "digest": digest, "playbooks": names})
         return
@@ -118,17 +114,22 @@ def run(
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Carry the plan out, or go on where the last run stopped.  Done moves are never repeated; a failed one holds up no other."""
-    if until and until not in plan.STEPS:
-        raise InputError(f"there is no step {visible(until)}", hint="one of " + ", ".join(plan.STEPS))
+    if until and until not in plandocument.STEPS:
+        raise InputError(f"there is no step {visible(until)}", hint="one of " + ", ".join(plandocument.STEPS))
     space = workspace.find()
     book = space.open_catalogue()
     document = newest(book, space, plan_id)
+    _approved(book, document)
     bundle.check(space.plan_folder(document["id"]) / "bundle")
     with space.lock(f"run-{document['id']}"), _Live() as live:
         chosen = _chosen(document, moves, wave)
         states = _states(book, document)
         todo = [m for m in chosen if states[m["id"]].next is not None and (moves or not states[m["id"]].rolled_back)]
-        _unchanged(book, [move for move in todo if not states[move["id"]].begun])
+        todo, held = _permitted(book, space, document, todo, states)
+        if held and not todo:
+            raise PlanError("\n".join(held), hint=_SETTLE)
+        for line in held:
+            note(visible(line))
         carrier = _carrier(space, book, document, live)
         _ready(space, todo, carrier.hosts.peer)
         failed: list[str] = []
@@ -142,6 +143,11 @@ def run(
                 note("ended a playbook that a killed run had left behind")
         with carrier.stop.listening(note):
             for move in todo:
+                before = waits_for(document, move, states)
+                if before:
+                    held.append(f"{move['id']}: {', '.join(before)} must be moved before it")
+                    note(visible(held[-1]))
+                    continue
                 try:
                     carrier.forward(move, states[move["id"]], until)
                 except RunError as error:
@@ -150,7 +156,7 @@ def run(
                 if carrier.stop.soon.is_set():
                     break
     if as_json:
-        emit({"plan": document["id"], "run": carrier.run, "carried": [m["id"] for m in todo], "failed": failed})
+        emit({"plan": document["id"], "run": carrier.run, "carried": [m["id"] for m in todo], "failed": failed, "held": held})
     elif not todo:
         done = sum(states[move["id"]].name == "done" for move in chosen)
         say(f"nothing to do: {done} of {len(chosen)} moves are done; 0 changes")
@@ -158,10 +164,6 @@ def run(
         raise typer.Exit(RunError.exit_code)
     if carrier.stop.soon.is_set():
         raise typer.Exit(130)
-
-
-def _line(move: Mapping[str, Any], now: journal.MoveState) -> str:
-    return f"{move['id']}: {move['source']['host']} → {move['destination']['platform']}, from {now.next} on"
 
 
 def _chosen(document: Mapping[str, Any], names: list[str] | None, wave: int) -> list[dict[str, Any]]:
@@ -179,19 +181,51 @@ def _states(book: catalogue.Catalogue, document: Mapping[str, Any]) -> dict[str,
         return journal.read(session, document)
 
 
-def _unchanged(book: catalogue.Catalogue, moves: list[dict[str, Any]]) -> None:
-    """Only what was reviewed is done: the facts beneath a move that has not begun must be those it was planned with."""
-    differing = []
+_SETTLE = "planner plan settle MOVE RULE, planner plan agree MOVE; planner plan show and planner status tell more"
+
+
+def _approved(book: catalogue.Catalogue, document: Mapping[str, Any]) -> None:
+    """Only what was reviewed is done.  Raises PlanError."""
     with book.session() as session:
-        for move in moves:
-            item = catalogue.workload_by_name(session, move["site"])
-            if plan.facts_digest(item.facts) != move["facts"]:
-                differing.append(move["id"])
-    if differing:
+        if approvals.approval(session, document) is None:
+            raise PlanError(
+                f"nobody has approved {document['id']} (fingerprint {document['fingerprint'][:12]})",
+                hint="planner plan diff shows what it changes; planner plan approve --by NAME",
+            )
+
+
+def _permitted(
+    book: catalogue.Catalogue, space: workspace.Workspace, document: Mapping[str, Any], moves: list[dict[str, Any]],
+    states: Mapping[str, journal.MoveState],
+) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
+    """The moves that may go on, and why each of the others may not.  Raises PlanError when the plan is not of today.
+
+    What has begun goes on: half a move is worse than one that was planned with yesterday's rules.  A unit's refusal stops also that.
+    """
+    today = catalogue.now().date()
+    with book.session() as session:
+        untouched = [move for move in moves if not states[move["id"]].touched]
+        stale = freshness.stale(session, space, document, untouched, today) if untouched else []
+        held = approvals.held(document, approvals.agreements(session, document), decisions.standing(session, today))
+        said = approvals.agreements(session, document)
+    if stale:
+        lines = freshness.lines(stale, space.configuration.language)
+        more = [f"  and {len(lines) - 40} more"] if len(lines) > 40 else []
         raise PlanError(
-            f"what was discovered since differs from what was planned with: {', '.join(differing)}",
-            hint="planner plan makes the plan anew; compare both, then generate and run",
+            "\n".join([f"{document['id']} is not of today:", *(f"  {visible(line)}" for line in lines[:40]), *more]),
+            hint="planner plan makes the plan anew, planner plan diff shows what that changes; a move that has begun can go on by --move",
         )
+    going = [move for move in moves if move["id"] not in held or (states[move["id"]].touched and not said[move["id"]].refused)]
+    kept = {move["id"] for move in going}
+    return going, [f"{move['id']}: {reason}" for move in moves if move["id"] not in kept for reason in held[move["id"]]]
+
+
+def waits_for(document: Mapping[str, Any], move: Mapping[str, Any], states: Mapping[str, journal.MoveState]) -> list[str]:
+    """Moves that have to be done before this one and are not.  Nothing tells of those that are carried out by hand."""
+    groups = {group["group"]: group for group in document["groups"]}
+    by_hand = {item["id"] for item in document["moves"] if item["carried_out"] != "planner"}
+    before = [name for group in groups[move["group"]]["after"] for name in groups[group]["moves"]]
+    return sorted(name for name in before if name not in by_hand and states[name].name != "done")
 
 
 def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callable[[str], ssh.Peer]) -> None:
@@ -237,16 +271,21 @@ def status(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> None:
     states = _states(book, document)
     rows = []
     for move in document["moves"]:
-        now = states[move["id"]]
+        now, by_planner = states[move["id"]], move["carried_out"] == "planner"
         rows.append(
             {
-                "wave": move["wave"], "move": move["id"], "placement": move["placement"], "state": now.name,
-                "next": now.next or "", "done": sum(value == "done" for value in now.steps.values()), "of": len(now.steps),
+                "wave": move["wave"], "move": move["id"], "placement": move["placement"],
+                "state": now.name if by_planner else move["carried_out"],
+                "next": (now.next or "") if by_planner else "",
+                "done": sum(value == "done" for value in now.steps.values()), "of": len(now.steps),
                 "last": now.last.strftime("%Y-%m-%d %H:%M:%S") if now.last else "", "error": now.error, "steps": now.steps,
             }
         )  # fmt: skip
     if not as_json:
-        say(f"{document['id']}  fingerprint {document['fingerprint']}")
+        with book.session() as session:
+            approval = approvals.approval(session, document)
+        by = f"approved by {visible(approval.by)} on {approval.at:%Y-%m-%d}" if approval else "not approved"
+        say(f"{document['id']}  fingerprint {document['fingerprint']}  {by}")
     table(rows, ["wave", "move", "placement", "state", "next", "done", "of", "last", "error"], as_json=as_json, empty="nothing moves")
 
 

@@ -1,67 +1,70 @@
-"""`planner plan`: destinations, waves and dates, as data."""
+"""`planner plan`, `plan show`, `why`, `shift`, `prove`, `calendar`: the plan made and looked at."""
 
 from __future__ import annotations
 
-import subprocess
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from inventory import catalogue, model
-from inventory.errors import NotFound
-from planner import assessment, plan, policy, wording, workspace
-from planner.cli.output import Json, emit, note, say, table
+from inventory import catalogue
+from inventory.errors import InputError, NotFound
+from planner import planstore, wording, workspace
+from planner.cli import overrides
+from planner.cli import plans as editing
+from planner.cli.output import Json, emit, note, say, table, visible
+
+Start = Annotated[str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")]
+Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
 
 
 def add(app: typer.Typer) -> None:
     """Hang the commands into the application."""
-    plans = typer.Typer(help="Destinations, waves and steps, as data.", invoke_without_command=True, rich_markup_mode=None)
+    plans = typer.Typer(help="Destinations, waves and dates, as data.", invoke_without_command=True, rich_markup_mode=None)
     plans.callback()(plan_make)
     plans.command("show")(plan_show)
+    plans.command("why")(plan_why)
+    plans.command("shift")(plan_shift)
+    plans.command("prove")(plan_prove)
+    plans.command("calendar")(plan_calendar)
+    editing.add_to(plans)
+    overrides.add_to(plans)
     app.add_typer(plans, name="plan")
 
 
-def plan_make(context: typer.Context, as_json: Annotated[bool, Json] = False) -> None:
-    """Make the plan: destinations on finite capacity, waves, steps, and a fingerprint over all of it."""
+def plan_make(context: typer.Context, start: Start = "", as_json: Annotated[bool, Json] = False) -> None:
+    """Make the plan: move groups, dates, destinations on finite capacity, what is lacking; and a fingerprint over all of it."""
     if context.invoked_subcommand:
         return
+    from planner.planning import gathering, making
+
     space = workspace.find()
-    rules = space.rules
+    now = catalogue.now()
     with space.open_catalogue().session() as session:
-        candidates = _candidates(session, space, rules)
-        document = plan.make(candidates, space.platforms, rules.hash, dns_key=space.dns_key())
-        if session.get(model.Plan, document["id"]) is None:
-            session.add(
-                model.Plan(
-                    id=document["id"],
-                    fingerprint=document["fingerprint"],
-                    document=document,
-                    created_at=catalogue.now(),
-                )
-            )
-        else:
-            row = session.get_one(model.Plan, document["id"])
-            row.document, row.created_at = document, catalogue.now()
-    path = plan.save(document, space.plan_folder(document["id"]))
+        inputs, problems = gathering.inputs(session, space, now.date(), _day(start) or now.date())
+        for problem in problems:
+            note(problem)
+        document = making.document(making.make(inputs))
+        known = {inputs.ids[item.name]: item.facts for item in inputs.moving}
+        path = planstore.keep(session, space, document, known, now)
     note(f"wrote {path}")
     _print(document, as_json)
 
 
-def plan_show(
-    name: Annotated[str, typer.Argument(help="A plan's id; none: the newest.")] = "",
-    as_json: Annotated[bool, Json] = False,
-) -> None:
-    """The plan: what moves where in which wave, what stays and why."""
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise InputError(f"{visible(text)} is no date", hint="YYYY-MM-DD") from error
+
+
+def plan_show(name: Named = "", as_json: Annotated[bool, Json] = False) -> None:
+    """The plan: what moves where and when, what stays and why, and what is lacking."""
     space = workspace.find()
     with space.open_catalogue().session() as session:
-        query = select(model.Plan).order_by(model.Plan.created_at.desc())
-        row = session.scalar(query.where(model.Plan.id == name) if name else query)
-        if row is None:
-            raise NotFound(f"there is no plan {name!r}" if name else "there is no plan yet", hint="planner plan makes one")
-        identity = row.id
-    _print(plan.load(space.plan_folder(identity)), as_json)
+        document = planstore.load(session, space, visible(name))
+    _print(document, as_json)
 
 
 def _print(document: dict[str, Any], as_json: bool) -> None:
@@ -70,62 +73,145 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         return
     rows = [
         {
-            "wave": move["wave"], "move": move["id"], "unit": move["unit"], "placement": move["placement"], "profile": move["profile"],
-            "from": move["source"]["host"], "to": move["destination"]["platform"], "size": wording.show("bytes", move["bytes"]),
+            "wave": move["wave"] or "-", "cutover": move["schedule"]["cutover"] if move["schedule"] else "no date", "move": move["id"],
+            "unit": move["unit"], "placement": move["placement"], "from": move["source"]["host"], "to": move["destination"]["platform"],
+            "size": wording.show("bytes", move["bytes"]), "by": move["carried_out"], "gates": sum(not gate["settled"] for gate in move["gates"]),
         }
         for move in document["moves"]
     ]  # fmt: skip
     say(f"{document['id']}  fingerprint {document['fingerprint']}")
-    table(
-        rows,
-        ["wave", "move", "unit", "placement", "profile", "from", "to", "size"],
-        as_json=False,
-        empty="nothing moves",
-    )
+    table(rows, ["wave", "cutover", "move", "unit", "placement", "from", "to", "size", "by", "gates"], as_json=False, empty="nothing moves")
     if document["left"]:
         say("\nStays where it is:")
         table(document["left"], ["site", "unit", "recommendation", "why"], as_json=False, empty="")
+    if document["shortfall"]:
+        say("\nLacking:")
+        rows = [{**entry, "lacking": wording.show(entry["resource"], entry["lacking"]), "for": len(entry["for"])} for entry in document["shortfall"]]
+        table(rows, ["kind", "zone", "resource", "lacking", "by", "for"], as_json=False, empty="")
+    for entry in document["addresses_missing"]:
+        say(f"IPv{entry['version']} addresses lacking: {entry['lacking']}")
+    costs = document["costs"]
+    if costs:
+        total = costs["total"]
+        unknown = f" ({total['yearly_unknown']} unknown)" if total["yearly_unknown"] else ""
+        say(f"\nCosts: {total['yearly']} {costs['currency']} a year{unknown}, {total['once']} once")
+    for problem in document["problems"]:
+        say(f"! {visible(problem)}")
 
 
-def _candidates(session: Session, space: workspace.Workspace, rules: policy.RuleSet) -> list[plan.Candidate]:
-    found = []
-    for item in session.scalars(select(model.Workload).order_by(model.Workload.name)):
-        verdict = assessment.assess(item.facts, rules)
-        found.append(
-            plan.Candidate(
-                name=item.name, unit=item.unit_code or "", host=item.host.name if item.host else "",
-                address=item.host.address if item.host else "", names=list(item.names), facts=item.facts,
-                recommendation=verdict.recommendation if item.host else "",
-                strength=verdict.strength,
-                records=_records(space, [str(name) for name in item.names]) if item.host else (),
-            )
-        )  # fmt: skip
-    return found
+def plan_why(
+    move: Annotated[str, typer.Argument(help="A move's id, or its site.")],
+    plan: Annotated[str, typer.Option("--plan", help="A plan's id; none: the newest.")] = "",
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Why a move is on its date and not earlier, with what it moves together, and what it waits for."""
+    space = workspace.find()
+    with space.open_catalogue().session() as session:
+        document = planstore.load(session, space, visible(plan))
+    found = _move(document, move)
+    group = next(one for one in document["groups"] if one["group"] == found["group"])
+    if as_json:
+        emit({"move": found["id"], "schedule": found["schedule"], "why_not_earlier": found["why_not_earlier"], "group": group, "gates": found["gates"]})
+        return
+    dates = found["schedule"]
+    say(f"{found['id']}: " + (f"wave {found['wave']}, cut over in the night of {dates['cutover']}" if dates else "no date"))
+    if dates:
+        shown = {"letter to the unit": dates["notice"], "work begins": dates["start"], "TTL lowered": dates["ttl_lowered"], "trial ends": dates["end"]}
+        say("  " + ", ".join(f"{what} {day}" for what, day in shown.items() if day))
+    if found["why_not_earlier"]:
+        say("\nNot earlier, because:")
+        table(found["why_not_earlier"], ["from", "until", "detail"], as_json=False, empty="")
+    if len(group["moves"]) > 1:
+        say(f"\nTogether with {', '.join(name for name in group['moves'] if name != found['id'])}:")
+        for line in group["why"]:
+            say(f"  {visible(line)}")
+    if group["after"]:
+        say(f"\nAfter {', '.join(group['after'])}")
+    for gate in found["gates"]:
+        say(f"\nGate {gate['rule']}{' (settled)' if gate['settled'] else ''}: {visible(gate['message'])}")
+    if found["note"]:
+        say(f"\nNote: {visible(found['note'])}")
 
 
-def _records(space: workspace.Workspace, names: list[str]) -> list[dict[str, Any]]:
-    """The names' A records at the center's own server, with the TTL that has to run out before a cutover."""
-    dns = space.platforms.dns
-    if dns is None:
-        return []
-    records = []
-    for name in names:
-        if not any(name == zone or name.endswith("." + zone) for zone in dns.zones):
-            continue
-        command = ["dig", f"@{dns.server}", "+noall", "+answer", "+time=2", "+tries=2", name, "A"]
-        try:
-            answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=15).stdout
-        except (OSError, subprocess.TimeoutExpired) as error:
-            note(f"{name}: DNS could not be asked: {error}")
-            continue
-        rows = [line.split() for line in answer.splitlines()]
-        values = sorted(row[4] for row in rows if len(row) == 5 and row[3] == "A")
-        if values:
-            records.append(
-                {
-                    "name": name,
-                    "values": values,
-                    "ttl": max(int(row[1]) for row in rows if len(row) == 5 and row[3] == "A"),
-                }
-            )
-    return records
+def _move(document: dict[str, Any], name: str) -> dict[str, Any]:
+    for move in document["moves"]:
+        if name in {move["id"], move["site"], *move["names"]}:
+            return dict(move)
+    raise NotFound(f"{document['id']} has no move {visible(name)}", hint="planner plan show lists them")
+
+
+def plan_shift(
+    move: Annotated[str, typer.Argument(help="A move's id, or its site.")],
+    to: Annotated[str, typer.Argument(metavar="DATE", help="The night that it should be cut over in.")],
+    start: Start = "",
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """What would follow if a move had another date: what else moves, and what that date breaks.  Nothing is stored."""
+    from planner import shifting
+    from planner.planning import gathering, making
+
+    space = workspace.find()
+    day = _day(to)
+    if day is None:
+        raise InputError("to which date?", hint="YYYY-MM-DD")
+    with space.open_catalogue().session() as session:
+        now = catalogue.now().date()
+        inputs, _ = gathering.inputs(session, space, now, _day(start) or now)
+        made = making.make(inputs)
+    identity = next((key for name, key in inputs.ids.items() if move in {key, name}), move)
+    items = [item for item in inputs.moving if item.name not in made.left]
+    effects = shifting.shift(
+        making.scheduled_moves(items, inputs.ids, made.groups, inputs.rules), inputs.calendar, inputs.first_day, identity, day, former=made.schedule
+    )
+    language = space.configuration.language
+    rows = [{"move": one.name, "from": one.before, "to": one.after, "days": one.days} for one in effects.moved]
+    broken = [problem.sentence(language) for problem in effects.broken]
+    if as_json:
+        emit({"move": identity, "to": day.isoformat(), "moved": [{k: v.isoformat() if isinstance(v, date) else v for k, v in row.items()} for row in rows], "breaks": broken})
+        return
+    table(rows, ["move", "from", "to", "days"], as_json=False, empty="nothing else moves")
+    for line in broken:
+        say(f"! {visible(line)}")
+    note(f"to keep that date: planner plan override {identity} --cutover {day} --why ...")
+
+
+def plan_prove(
+    seconds: Annotated[float, typer.Option(min=1, help="How long HiGHS may look at each kind of node.")] = 60,
+    start: Start = "",
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """How near the plan's highest load is to the lowest that any placement could have: a bound proven by HiGHS (an optional package)."""
+    from planner import proof
+    from planner.planning import fitting_in, gathering, making
+
+    space = workspace.find()
+    with space.open_catalogue().session() as session:
+        now = catalogue.now().date()
+        inputs, _ = gathering.inputs(session, space, now, _day(start) or now)
+        made = making.make(inputs)
+    bound = proof.prove(made.nodes, made.demands, made.placed, made.occupied, spare=fitting_in.spare(space.platforms), limit=seconds)
+    row = {"achieved": round(bound.achieved, 4), "bound": round(bound.value, 4), "gap": round(bound.gap, 4), "status": bound.status, "seconds": round(bound.seconds, 1)}
+    if as_json:
+        emit(row)
+        return
+    say(f"highest load {bound.achieved:.1%}; no placement is below {bound.value:.1%} ({bound.status}, {bound.seconds:.1f} s): {bound.gap:.2%} above it")
+
+
+def plan_calendar(
+    out: Annotated[Path, typer.Argument(help="Where to write the .ics file.")],
+    plan: Annotated[str, typer.Option("--plan", help="A plan's id; none: the newest.")] = "",
+    unit: Annotated[str, typer.Option(help="Only this unit's moves.")] = "",
+) -> None:
+    """The plan's dates as an iCalendar file: letters, cutovers, ends of trial runs, change freezes."""
+    from planner import plandates
+
+    space = workspace.find()
+    with space.open_catalogue().session() as session:
+        row = planstore.find(session, visible(plan))
+        document, at = planstore.load(session, space, row.id), row.created_at
+    text = plandates.icalendar(document, space, at, unit)
+    try:
+        out.write_bytes(text)
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror}") from error
+    note(f"wrote {out}")
