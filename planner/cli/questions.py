@@ -72,8 +72,9 @@ def list_(
     language = space.configuration.language
     asked = _questions(space)
     with space.open_catalogue().session() as session:
-        assembly = Assembly(session, space, catalogue.now().astimezone().date())
-        lines = _lines(session, _chosen(session, unit, site), assembly, asked, presumed, everything)
+        items = _chosen(session, unit, site)
+        assembly = Assembly(session, space, catalogue.now().astimezone().date(), items)
+        lines = _lines(session, items, assembly, asked, presumed, everything)
     for name in questions.unasked(assembly.rules, asked):
         note(f"a rule asks for {name}, and no question brings it: add one to {questions.FILE}")
     if out is not None:

@@ -236,7 +236,10 @@ def test_what_is_presumed_is_asked_where_another_answer_would_change_the_verdict
     found = questions.decisive({**facts, "answer.users": fact(5)}, rules, asked, derive=presuming, presumptions=True)
     assert [(item.question.id, item.weight, item.presumed, item.why) for item in found] == [("sensitive", 1.0, "none", "no sign of it")]
     assert [(o.value, o.recommendation) for o in found[0].outcomes] == [("none", "virtual-host"), ("personal", "vps")]
-    assert questions.decisive({"answer.users": fact(5), "answer.sensitive": fact("none")}, rules, asked, derive=presuming, presumptions=True) == []
+    assert (
+        questions.decisive({"answer.users": fact(5), "answer.sensitive": fact("none")}, rules, asked, derive=presuming, presumptions=True)
+        == []
+    )
     assert questions.decisive(facts, ruleset(), asked, derive=presuming, presumptions=True) == []
 
 
