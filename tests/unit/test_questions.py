@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from inventory.errors import ConfigurationError, InputError
 from inventory.register.dates import Refused
-from planner import answerreading, answers, answersheet, policy, questions
+from planner import answerreading, answers, answersheet, assessment, policy, questions
 
 TODAY = date(2026, 11, 24)
 FILE = """\
@@ -268,6 +268,50 @@ def test_an_answer_that_no_question_brings_is_named(asked):
     assert questions.unasked(rules, asked) == ["answer.colour"]
 
 
+IDS = ["still_needed", "hardware", "sensitive"]
+LEAVES = st.one_of(
+    st.builds(lambda name, value: {"fact": f"answer.{name}", "is": value}, st.sampled_from(IDS[:2]), st.booleans()),
+    st.builds(lambda value: {"fact": "answer.sensitive", "is": value}, st.sampled_from(["none", "personal"])),
+    st.builds(lambda value: {"fact": "a.b", "is": value}, st.booleans()),
+)
+CONDITIONS = st.recursive(
+    LEAVES, lambda inner: st.builds(lambda kind, items: {kind: items}, st.sampled_from(["all", "any"]), st.lists(inner, min_size=1, max_size=3)), max_leaves=4
+)  # fmt: skip
+
+
+@st.composite
+def rulesets(draw):
+    effects = st.sampled_from([("block", {}), ("condition", {"effort_h": 8.0}), ("utility", {"points": 40, "dimension": "technical"})])
+    made = []
+    for number in range(draw(st.integers(1, 8))):
+        effect, more = draw(effects)
+        places = tuple(draw(st.lists(st.sampled_from(policy.PLACEMENTS), min_size=1, unique=True)))
+        made.append(rule(f"r{number}", draw(CONDITIONS), effect, places, **more))
+    return policy.RuleSet(tuple(made), policy.load().weights).unpriced()
+
+
+@given(rulesets(), st.booleans(), st.sets(st.sampled_from(IDS)))
+@settings(max_examples=100, deadline=None)
+def test_what_is_promised_comes_out_and_nothing_that_decides_alone_is_left_unasked(asked, rules, known, answered):
+    facts = {"a.b": fact(known), **{f"answer.{name}": fact("none" if name == "sensitive" else True) for name in answered}}
+
+    def outcome(facts):
+        verdict = assessment.assess(facts, rules)
+        first = verdict.of(verdict.computed)
+        return verdict.computed, first.state if first else ""
+
+    found = {item.question.id: item for item in questions.decisive(facts, rules, asked)}
+    assert not found.keys() & answered
+    for item in found.values():
+        assert item.now == outcome(facts)
+    for question in (question for question in asked if question.id in set(IDS) - answered):
+        then = {value: outcome({**facts, question.fact: fact(value)}) for value in questions.possible(question, rules)}
+        if any(one != outcome(facts) for one in then.values()):
+            assert found[question.id].weight >= 1
+        if question.id in found:
+            assert {item.value: (item.recommendation, item.state) for item in found[question.id].outcomes} == then
+
+
 # ---------------------------------------------------------------- the sheet
 
 HOSTILE = ["=HYPERLINK(\"http://x\",\"y\")", "+1+1", "-2", "@SUM(A1)", "{=1}", "http://a.b/", "mailto:a@b.c", "_x0041_", "0123", "TRUE", "2026-01-01",
@@ -418,7 +462,7 @@ def test_columns_are_found_in_any_order_in_both_languages_and_others_ignored(ask
         ("still_needed", False, "李老师", "2026-11-02", True, "年底停用"), ("users", 1200, "wang", "2026-11-03", True, ""),
         ("merged_into", "", "wang", "2026-11-24", False, ""),
     ]  # fmt: skip
-    assert [item.origin for item in read.given] == [f"{one}:x!B4", f"{two}:C2", f"{two}:C3"]
+    assert [item.origin for item in read.given] == [f"{one}:x!B4", f"{two}:2, column C", f"{two}:3, column C"]
 
 
 def test_every_bad_cell_is_named_and_good_rows_are_taken(asked, tmp_path):
