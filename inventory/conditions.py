@@ -74,7 +74,7 @@ def compiled(condition: Mapping[str, Any]) -> Test:
         return _every([compiled(item) for item in condition["all"]], False)
     if "any" in condition:
         return _every([compiled(item) for item in condition["any"]], True)
-    if "not" in condition:
+    if set(condition) == {"not"}:  # a leaf may have an operand of that name
         inner = compiled(condition["not"])
 
         def negated(values: Values) -> bool | None:
@@ -117,7 +117,7 @@ def candidates(condition: Mapping[str, Any], name: str) -> list[Any]:
     """Values of one fact that between them give every answer of the leaves that ask for it: what it might turn out to be."""
     if "all" in condition or "any" in condition:
         return [value for item in condition.get("all") or condition["any"] for value in candidates(item, name)]
-    if "not" in condition:
+    if set(condition) == {"not"}:
         return candidates(condition["not"], name)
     if condition.get("fact") != name:
         return []

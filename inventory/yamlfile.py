@@ -5,6 +5,7 @@ In: text and the name it came from.  Out: plain data and a table path → place,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,6 +73,28 @@ def _build(node: yaml.Node, path: Path_, name: str, places: dict[Path_, Place], 
         return None
 
 
+_FAST: Any = getattr(yaml, "CSafeLoader", None)
+"""libyaml's own parser, a dozen times as fast, where PyYAML was built with it."""
+_BRACKETS, _INDENT = 5000, 1000
+"""How many opening brackets a text may hold, and how far a line may be indented, for libyaml: its composer has no limit to how deep they may
+stand in each other, and a stack that overflows ends the program."""
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """The document's nodes by libyaml, or None where it is missing or refuses: then Python's parser says why, in the same words everywhere."""
+    deep = text.count("[") + text.count("{") > _BRACKETS or re.search(rf"^[ \t?:-]{{{_INDENT}}}", text, re.M)
+    if _FAST is None or deep:
+        return None
+    fast = _FAST(text)
+    try:
+        node: yaml.Node | None = fast.get_single_node()
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    finally:
+        fast.dispose()
+    return node
+
+
 def parse(text: str, name: str, *, typed: bool = True) -> Document:
     """Read YAML text.  Raises ConfigurationError with `file:line:column` for syntax errors and duplicate keys.
 
@@ -79,7 +102,7 @@ def parse(text: str, name: str, *, typed: bool = True) -> Document:
     """
     loader: Loader = yaml.SafeLoader(text) if typed else yaml.BaseLoader(text)
     try:
-        node = loader.get_single_node()
+        node = _composed(text) or loader.get_single_node()
         places: dict[Path_, Place] = {}
         problems: list[str] = []
         data = _build(node, (), name, places, problems, loader) if node is not None else {}

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.conditions import Facts
-from planner import answers, assessment, costs, decisions, fitting, measures, sizing
+from planner import answers, assessment, costs, decisions, fitting, measures, signs, sizing
 from planner.assessment import Override, Verdict
 from planner.platforms import Platforms
 from planner.policy import RuleSet
@@ -57,7 +57,8 @@ class Assembly:
     def derived(self, item: model.Workload, known: Facts) -> Facts:
         """The same with what follows from it, made anew: what would follow if something else were known, too."""
         names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
-        return {**known, **fitting.facts(known, names, address, self.space.platforms, self.space.campus)}
+        told = signs.derive(known, self.today)
+        return {**told, **fitting.facts(told, names, address, self.space.platforms, self.space.campus)}
 
     def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:
         """Its verdict, from `known` or from all that is known of it."""

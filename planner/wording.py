@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from inventory.conditions import Values
@@ -52,3 +53,25 @@ def size(value: float) -> str:
 def _named(item: Any) -> str:
     """A list's item by what tells it: its path, or its sentence."""
     return str(next((item[key] for key in ("path", "why", "text") if key in item), item) if isinstance(item, dict) else item)
+
+
+def condition(when: Mapping[str, Any], language: str = "en", inside: bool = False) -> str:
+    """A condition as a sentence: `site.static is true and (content.files above 0 or ...)`."""
+    chinese = language == "zh_CN"
+    for key, english, word in (("all", " and ", " 且 "), ("any", " or ", " 或 ")):
+        if key in when:
+            text = (word if chinese else english).join(condition(item, language, True) for item in when[key])
+            return f"({text})" if inside and len(when[key]) > 1 else text
+    if set(when) == {"not"}:
+        return f"{'非 ' if chinese else 'not '}{condition(when['not'], language, True)}"
+    if "known" in when:
+        return f"{when['known']} {'已知' if chinese else 'is known'}"
+    if "always" in when:
+        return "始终成立" if chinese else "always"
+    operator = next(key for key in when if key != "fact")
+    value = when[operator]
+    if operator == "empty":
+        return f"{when['fact']} {('为空' if value else '不为空') if chinese else 'is empty' if value else 'is not empty'}"
+    words = {"is": "为", "not": "不为", "below": "小于", "above": "大于", "in": "属于", "contains": "包含", "matches": "匹配"}
+    shown = str(value).lower() if isinstance(value, bool) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"{when['fact']} {words[operator] if chinese else {'not': 'is not', 'in': 'is one of'}.get(operator, operator)} {shown}"

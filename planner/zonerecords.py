@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
-from inventory.catalogue import chunks
 from typing import Any
 
+from inventory.catalogue import chunks
 from planner.platforms import Dns
 
 AT_ONCE = 50

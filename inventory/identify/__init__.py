@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from inventory.identify import backends, content, databases, machine, use, vhosts
+from inventory.identify import backends, content, databases, hazards, machine, use, vhosts
 from inventory.identify.facts import Observed, Seen, Site
 
 __all__ = ["Observed", "Seen", "Site", "sites"]
@@ -64,3 +64,4 @@ def _describe(
     content.describe_application(site, observed, applications, proxied=any(not chain.plain for chain in chains))
     databases.describe(site, [*own, *inner], applications, observed, at)
     use.describe(site, [*own, *inner], observed)
+    hazards.describe(site, observed)

@@ -59,7 +59,8 @@ MODULES = {
     "assess": ("assess", "explain"), "plan": ("plan",),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "run", "status", "rollback", "drift"),
-    "questions": ("questions",), "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
+    "questions": ("questions",), "rules": ("rules",),
+    "verify": ("verify",), "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
 }  # fmt: skip
 """Modules of this package, in the order in which `--help` lists their commands.  A command loads its own: some of them load much."""
 

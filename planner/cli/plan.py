@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,9 @@ from planner.cli import overrides
 from planner.cli import plans as editing
 from planner.cli.output import Json, emit, note, say, table, visible
 
-Start = Annotated[str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")]
+Start = Annotated[
+    str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")
+]
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
 
 
@@ -75,7 +77,8 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         {
             "wave": move["wave"] or "-", "cutover": move["schedule"]["cutover"] if move["schedule"] else "no date", "move": move["id"],
             "unit": move["unit"], "placement": move["placement"], "from": move["source"]["host"], "to": move["destination"]["platform"],
-            "size": wording.show("bytes", move["bytes"]), "by": move["carried_out"], "gates": sum(not gate["settled"] for gate in move["gates"]),
+            "size": wording.show("bytes", move["bytes"]), "by": move["carried_out"],
+            "gates": sum(not gate["settled"] for gate in move["gates"]),
         }
         for move in document["moves"]
     ]  # fmt: skip
@@ -86,7 +89,10 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         table(document["left"], ["site", "unit", "recommendation", "why"], as_json=False, empty="")
     if document["shortfall"]:
         say("\nLacking:")
-        rows = [{**entry, "lacking": wording.show(entry["resource"], entry["lacking"]), "for": len(entry["for"])} for entry in document["shortfall"]]
+        rows = [
+            {**entry, "lacking": wording.show(entry["resource"], entry["lacking"]), "for": len(entry["for"])}
+            for entry in document["shortfall"]
+        ]
         table(rows, ["kind", "zone", "resource", "lacking", "by", "for"], as_json=False, empty="")
     for entry in document["addresses_missing"]:
         say(f"IPv{entry['version']} addresses lacking: {entry['lacking']}")
@@ -111,12 +117,25 @@ def plan_why(
     found = _move(document, move)
     group = next(one for one in document["groups"] if one["group"] == found["group"])
     if as_json:
-        emit({"move": found["id"], "schedule": found["schedule"], "why_not_earlier": found["why_not_earlier"], "group": group, "gates": found["gates"]})
+        emit(
+            {
+                "move": found["id"],
+                "schedule": found["schedule"],
+                "why_not_earlier": found["why_not_earlier"],
+                "group": group,
+                "gates": found["gates"],
+            }
+        )
         return
     dates = found["schedule"]
     say(f"{found['id']}: " + (f"wave {found['wave']}, cut over in the night of {dates['cutover']}" if dates else "no date"))
     if dates:
-        shown = {"letter to the unit": dates["notice"], "work begins": dates["start"], "TTL lowered": dates["ttl_lowered"], "trial ends": dates["end"]}
+        shown = {
+            "letter to the unit": dates["notice"],
+            "work begins": dates["start"],
+            "TTL lowered": dates["ttl_lowered"],
+            "trial ends": dates["end"],
+        }
         say("  " + ", ".join(f"{what} {day}" for what, day in shown.items() if day))
     if found["why_not_earlier"]:
         say("\nNot earlier, because:")
@@ -161,18 +180,36 @@ def plan_shift(
     identity = next((key for name, key in inputs.ids.items() if move in {key, name}), move)
     items = [item for item in inputs.moving if item.name not in made.left]
     effects = shifting.shift(
-        making.scheduled_moves(items, inputs.ids, made.groups, inputs.rules), inputs.calendar, inputs.first_day, identity, day, former=made.schedule
+        making.scheduled_moves(items, inputs.ids, made.groups, inputs.rules),
+        inputs.calendar,
+        inputs.first_day,
+        identity,
+        day,
+        former=made.schedule,
     )
     language = space.configuration.language
-    rows = [{"move": one.name, "from": one.before, "to": one.after, "days": one.days} for one in effects.moved]
+    rows = [
+        {"move": one.name, "from": _shown(one.before), "to": _shown(one.after), "days": one.days} for one in (*effects.group, *effects.moved)
+    ]  # fmt: skip
     broken = [problem.sentence(language) for problem in effects.broken]
     if as_json:
-        emit({"move": identity, "to": day.isoformat(), "moved": [{k: v.isoformat() if isinstance(v, date) else v for k, v in row.items()} for row in rows], "breaks": broken})
+        emit(
+            {
+                "move": identity,
+                "to": day.isoformat(),
+                "moved": [{k: v.isoformat() if isinstance(v, date) else v for k, v in row.items()} for row in rows],
+                "breaks": broken,
+            }
+        )
         return
     table(rows, ["move", "from", "to", "days"], as_json=False, empty="nothing else moves")
     for line in broken:
         say(f"! {visible(line)}")
     note(f"to keep that date: planner plan override {identity} --cutover {day} --why ...")
+
+
+def _shown(day: date | None) -> str:
+    return day.isoformat() if day else "no date"
 
 
 def plan_prove(
@@ -190,11 +227,19 @@ def plan_prove(
         inputs, _ = gathering.inputs(session, space, now, _day(start) or now)
         made = making.make(inputs)
     bound = proof.prove(made.nodes, made.demands, made.placed, made.occupied, spare=fitting_in.spare(space.platforms), limit=seconds)
-    row = {"achieved": round(bound.achieved, 4), "bound": round(bound.value, 4), "gap": round(bound.gap, 4), "status": bound.status, "seconds": round(bound.seconds, 1)}
+    row = {
+        "achieved": round(bound.achieved, 4),
+        "bound": round(bound.value, 4),
+        "gap": round(bound.gap, 4),
+        "status": bound.status,
+        "seconds": round(bound.seconds, 1),
+    }
     if as_json:
         emit(row)
         return
-    say(f"highest load {bound.achieved:.1%}; no placement is below {bound.value:.1%} ({bound.status}, {bound.seconds:.1f} s): {bound.gap:.2%} above it")
+    say(
+        f"highest load {bound.achieved:.1%}; no placement is below {bound.value:.1%} ({bound.status}, {bound.seconds:.1f} s): {bound.gap:.2%} above it"
+    )
 
 
 def plan_calendar(
@@ -203,15 +248,17 @@ def plan_calendar(
     unit: Annotated[str, typer.Option(help="Only this unit's moves.")] = "",
 ) -> None:
     """The plan's dates as an iCalendar file: letters, cutovers, ends of trial runs, change freezes."""
-    from planner import plandates
+    from planner import calendars, freshness, plandates
 
     space = workspace.find()
     with space.open_catalogue().session() as session:
         row = planstore.find(session, visible(plan))
         document, at = planstore.load(session, space, row.id), row.created_at
-    text = plandates.icalendar(document, space, at, unit)
+    calendar = calendars.load(space.root / freshness.CALENDAR)
+    stamp = at if at.tzinfo else at.replace(tzinfo=UTC)
+    data = plandates.exported(document, calendar, stamp, space.configuration.language, unit)
     try:
-        out.write_bytes(text)
+        out.write_bytes(data)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}") from error
     note(f"wrote {out}")

@@ -33,9 +33,7 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     return found, problems
 
 
-def _subject(
-    item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: dict[tuple[str, str], date]
-) -> Subject:
+def _subject(item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: dict[tuple[str, str], date]) -> Subject:
     facts = assembly.of(item)
     verdict = assembly.assess(item, facts)
     names = [str(name) for name in item.names]
@@ -56,7 +54,9 @@ def _agreed(session: Session) -> dict[tuple[str, str], date]:
     newest: dict[str, model.Agreement] = {}
     for row in _rows(session):
         newest[row.site] = row
-    return {(site, row.placement): date.fromisoformat(row.cutover) for site, row in newest.items() if row.answer != "refused" and row.cutover}
+    return {
+        (site, row.placement): date.fromisoformat(row.cutover) for site, row in newest.items() if row.answer != "refused" and row.cutover
+    }
 
 
 def _rows(session: Session) -> Iterable[model.Agreement]:

@@ -98,7 +98,9 @@ def _is_day(value: Any) -> bool:
 def _risk(item: Subject, hours: float) -> float:
     """What can go wrong: work, visitors and the verdict's doubts.  Orders pilots only; the first moves should be harmless."""
     visits = float(item.value("use.requests_per_day", 0) or 0)
-    return round(hours + min(20.0, visits / 500) + 10 * (1 - item.verdict.confidence) + (0 if item.verdict.strength == "dominant" else 5), 3)
+    return round(
+        hours + min(20.0, visits / 500) + 10 * (1 - item.verdict.confidence) + (0 if item.verdict.strength == "dominant" else 5), 3
+    )
 
 
 def _urgency(item: Subject) -> float:
@@ -154,7 +156,9 @@ def _sizes(nodes: Iterable[Node]) -> dict[str, Mapping[str, float]]:
     return found
 
 
-def _lacking(short: dict[tuple[str, str, str], dict[str, Any]], kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]) -> None:
+def _lacking(
+    short: dict[tuple[str, str, str], dict[str, Any]], kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]
+) -> None:
     entry = short.setdefault((kind, zone, resource), {"lacking": 0.0, "by": by, "for": []})
     entry["lacking"] += amount
     entry["by"] = min(entry["by"], by)
@@ -188,16 +192,18 @@ def _demands(
     return found, assumed
 
 
-def _addresses(made: Made) -> tuple[Mapping[str, Sequence[str]], list[dict[str, Any]]]:
-    """Addresses for what gets a machine of its own."""
+def _addresses(made: Made) -> addresses.Given:
+    """Addresses for what gets a machine of its own.  Those that workloads have today stay theirs until they have moved."""
     platforms, ids = made.inputs.platforms, made.inputs.ids
     if not platforms.pools:
-        return {}, []
+        return addresses.Given({}, ())
     zones = {node.name: node.zone for node in made.nodes}
     pools = [
-        addresses.Pool(pool.name, pool.network, (pool.zone,), tuple(pool.placements), tuple(pool.exclude), dict(pool.reserved), pool.gateway)
+        addresses.Pool(
+            pool.name, pool.network, frozenset({pool.zone}), frozenset(pool.placements), pool.exclude, pool.reserved, pool.gateway or ""
+        )
         for pool in platforms.pools
-    ]
+    ]  # fmt: skip
     wants = []
     seen: set[str] = set()
     for item in made.moving:
@@ -205,24 +211,24 @@ def _addresses(made: Made) -> tuple[Mapping[str, Sequence[str]], list[dict[str, 
         if item.placement in {"vps", "colocation"} and node and (item.placement == "vps" or item.host not in seen):
             seen.add(item.host)
             wants.append(addresses.Want(item.name, item.placement, zones[node]))
-    taken = sorted({item.address for item in made.inputs.subjects if item.address})
-    return addresses.given(wants, pools, taken)
+    return addresses.assign(wants, pools, {item.address: "" for item in made.inputs.subjects if item.address})
 
 
 def document(made: Made) -> dict[str, Any]:
     """The plan as its document."""
     inputs, ids = made.inputs, made.inputs.ids
-    given, missing = _addresses(made)
+    got = _addresses(made)
+    given = got.addresses
     by_host = {item.host: given[item.name] for item in made.moving if item.placement == "colocation" and item.name in given}
     moves = []
     for item in made.moving:
         identity = ids[item.name]
         told = made.schedule.of(identity)
-        got = given.get(item.name) or (by_host.get(item.host) if item.placement == "colocation" else None) or ("",)
+        address = given.get(item.name) or (by_host.get(item.host) if item.placement == "colocation" else None) or ("",)
         notes = made.assumed.get(identity, ())
         moves.append(
             writing.move(
-                item, identity, made.groups.of[identity], made.placed.assignments.get(identity, ""), got[0], told, inputs.platforms,
+                item, identity, made.groups.of[identity], made.placed.assignments.get(identity, ""), address[0], told, inputs.platforms,
                 inputs.rules, inputs.dns_key, inputs.language, notes,
             )
         )  # fmt: skip
@@ -249,9 +255,12 @@ def document(made: Made) -> dict[str, Any]:
                  "by": date.fromordinal(entry["by"]).isoformat(), "for": entry["for"]}
                 for (kind, zone, resource), entry in sorted(made.short.items())
             ],
-            "addresses_missing": missing,
+            "addresses_missing": [
+                {"zone": ", ".join(one.pools), "version": one.family, "lacking": one.count, "for": list(one.workloads)}
+                for one in got.problems if one.what in {"exhausted", "no-pool"}
+            ],
             "costs": _costs(made),
-            "problems": _problems(made),
+            "problems": [*_problems(made), *(_address_problem(one) for one in got.problems if one.what in {"in-use", "unkept"})],
         }
     )  # fmt: skip
 
@@ -266,7 +275,14 @@ def _waves(moves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             for skill, amount in move["hours"].items():
                 hours[skill] = round(hours.get(skill, 0.0) + amount, 2)
         found.append(
-            {"wave": number, "from": min(nights), "until": max(nights), "moves": len(mine), "hours": hours, "bytes": sum(m["bytes"] for m in mine)}
+            {
+                "wave": number,
+                "from": min(nights),
+                "until": max(nights),
+                "moves": len(mine),
+                "hours": hours,
+                "bytes": sum(m["bytes"] for m in mine),
+            }
         )
     return found
 
@@ -297,8 +313,15 @@ def _problems(made: Made) -> list[str]:
     found = [problem.sentence(language) for problem in made.schedule.problems]
     for item in made.schedule.unscheduled:
         found.append(_undated(item, language))
-    found += [f"{loss.node}: if it fails, {len(loss.homeless)} of its workloads find no room" for loss in made.placed.losses if loss.homeless]
+    found += [
+        f"{loss.node}: if it fails, {len(loss.homeless)} of its workloads find no room" for loss in made.placed.losses if loss.homeless
+    ]
     return found
+
+
+def _address_problem(problem: addresses.Problem) -> str:
+    said = "is used by another" if problem.what == "in-use" else "can no longer be given"
+    return f"{', '.join(problem.workloads)}: the address {problem.address} {said}"
 
 
 def _undated(item: Unscheduled, language: str) -> str:

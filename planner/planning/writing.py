@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from planner.freshness import facts_digest
-from planner.placement import Node
 from planner.plandocument import STEPS
 from planner.planning import fitting_in
 from planner.planning.subjects import Subject, by_hand
@@ -203,5 +202,3 @@ def _refused(told: Scheduled | Unscheduled | None, language: str) -> list[dict[s
         {"from": one.first.isoformat(), "until": one.last.isoformat(), "kind": one.kind, "detail": reason(one.kind, one.detail, language)}
         for one in refusals
     ]
-
-

@@ -307,7 +307,7 @@ def test_translations_are_sound():
 
 @pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
 def test_advice_is_translated(rule):
-    assert not rule.fix or i18n.translator("zh_CN").gettext(rule.fix) != rule.fix
+    assert not rule.fix or rule.fix_zh
 
 
 def test_sentences_carry_their_values():
