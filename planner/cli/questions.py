@@ -180,7 +180,7 @@ def _write(out: Path, lines: list[answersheet.Line], language: str, unit: str) -
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}") from error
-    names = answersheet.Names(longest=100)
+    names = answersheet.Names(longest=60)  # 180 bytes in UTF-8: a file's name has 255
     for page in pages:
         path = out / f"{names.of(page.title)}.xlsx"
         replace(path, answersheet.workbook([page], language, today))
