@@ -5,6 +5,9 @@ In: facts, a rule set, today, perhaps somebody's override.  Out: a `Verdict` as 
     ineligible   a block holds                 unproven     a block may hold: a fact is unknown
     conditional  something must be done first  ready        nothing stands against it
 
+Recommended is the highest score among ready and conditional ones, and among those that only an answer of people still has to prove: else
+a costlier placement would win just because nobody asked.  What nobody has read of a host is never guessed.
+
 A score is the weighted mean of seven dimensions, each 0–100.  Five start at 50 and get the points of their utilities; effort falls from
 100 with the hours of the conditions, cost with the yearly price.  What is unknown counts at its best and at its worst: an interval.  To
 learn a fact never widens it, and to add a block never raises a placement (tests/unit/test_assessment.py).
@@ -68,7 +71,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Placement:
-    """One placement's assessment: state, total score, hours (certain, and if all that is unknown goes wrong), score of each dimension."""
+    """One placement's assessment: state, total score, hours (certain, and if all that is unknown goes wrong), score of each dimension.
+
+    `asked_only`: it is unproven, and answers of people are all that lacks.
+    """
 
     placement: str
     state: str
@@ -77,6 +83,7 @@ class Placement:
     effort_h: float
     effort_most_h: float
     dimensions: Mapping[Dimension, Interval]
+    asked_only: bool = False
 
     @property
     def middle(self) -> float:
@@ -85,8 +92,13 @@ class Placement:
 
     @property
     def open(self) -> bool:
-        """Whether it may be recommended."""
+        """Whether nothing forbids it."""
         return self.state in {"ready", "conditional"}
+
+    @property
+    def recommendable(self) -> bool:
+        """Whether it may be recommended: it is open, or would be if people said so."""
+        return self.open or self.asked_only
 
 
 @dataclass(frozen=True)
@@ -169,14 +181,15 @@ class Tally:
 
     blocks: int = 0
     blocks_unknown: int = 0
+    blocks_unread: int = 0
     conditions: int = 0
     hours: float = 0.0
     hours_unknown: float = 0.0
     low: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SCORED, 0.0))
     high: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SCORED, 0.0))
 
-    def count(self, rule: Rule, value: bool | None, sign: int = 1) -> None:
-        """Put a rule's say in (`sign` 1) or take it out (-1)."""
+    def count(self, rule: Rule, value: bool | None, values: Values, sign: int = 1) -> None:
+        """Put a rule's say in (`sign` 1) or take it out (-1); `values` are those that it was asked with."""
         if value is False:
             return
         if rule.effect == "block":
@@ -184,6 +197,7 @@ class Tally:
                 self.blocks += sign
             else:
                 self.blocks_unknown += sign
+                self.blocks_unread += 0 if asks_people(rule, values) else sign
         elif rule.effect == "condition":
             if value:
                 self.conditions += sign
@@ -197,8 +211,13 @@ class Tally:
     def copy(self) -> Tally:
         """One that can be changed by itself."""
         return Tally(
-            self.blocks, self.blocks_unknown, self.conditions, self.hours, self.hours_unknown, dict(self.low), dict(self.high)
+            self.blocks, self.blocks_unknown, self.blocks_unread, self.conditions, self.hours, self.hours_unknown, dict(self.low), dict(self.high)
         )  # fmt: skip
+
+
+def asks_people(rule: Rule, values: Values) -> bool:
+    """Whether all that a rule does not know is what people can say."""
+    return all(name.startswith("answer.") for name in rule.facts if name not in values)
 
 
 def judged(name: str, tally: Tally, values: Values, rules: RuleSet) -> Placement:
@@ -225,7 +244,8 @@ def judged(name: str, tally: Tally, values: Values, rules: RuleSet) -> Placement
     whole = sum(weights.dimensions.values())
     low = sum(weights.dimensions[dimension] * interval[0] for dimension, interval in scores.items()) / whole
     high = sum(weights.dimensions[dimension] * interval[1] for dimension, interval in scores.items()) / whole
-    return Placement(name, state, round(low, 9), round(high, 9), hours, most, scores)
+    asked_only = state == "unproven" and not tally.blocks_unread
+    return Placement(name, state, round(low, 9), round(high, 9), hours, most, scores, asked_only)
 
 
 def _within(score: float) -> float:
@@ -241,20 +261,20 @@ def answers(values: Values, rules: RuleSet) -> dict[str, bool | None]:
     return {rule.id: rule.test(values) for rule in rules.rules}
 
 
-def tallies(said: Mapping[str, bool | None], rules: RuleSet) -> dict[str, Tally]:
+def tallies(said: Mapping[str, bool | None], values: Values, rules: RuleSet) -> dict[str, Tally]:
     """What was said, added up for each placement."""
     counted: dict[str, Tally] = {name: Tally() for name in PLACEMENTS}
     for rule in rules.rules:
         value = said[rule.id]
         if value is not False:
             for name in rule.placements:
-                counted[name].count(rule, value)
+                counted[name].count(rule, value, values)
     return counted
 
 
 def best(placements: Sequence[Placement]) -> Placement | None:
     """The first of those that may be recommended; equal ones keep the order of PLACEMENTS, the least privileged first."""
-    return max((item for item in placements if item.open), key=lambda item: item.middle, default=None)
+    return max((item for item in placements if item.recommendable), key=lambda item: item.middle, default=None)
 
 
 # ---------------------------------------------------------------- the verdict
@@ -264,7 +284,7 @@ def assess(facts: Facts, rules: RuleSet, language: str = "en", *, today: date | 
     """Apply all rules.  Deterministic: depends on its arguments alone.  Without `today`, facts do not age and overrides do not end."""
     values = values_of(facts)
     said = answers(values, rules)
-    counted = tallies(said, rules)
+    counted = tallies(said, values, rules)
     placements = tuple(judged(name, counted[name], values, rules) for name in PLACEMENTS)
     findings = tuple(_finding(rule, said[rule.id], values, language) for rule in rules.rules if said[rule.id] is not False)
     first = best(placements)
@@ -272,7 +292,9 @@ def assess(facts: Facts, rules: RuleSet, language: str = "en", *, today: date | 
     others = [item for item in placements if item is not first and item.state != "ineligible"]
     held = _holds(first, others, rules.weights.dimensions, rules.weights.trials) if first is not None else 0.0
     if first is not None:
-        strength = "dominant" if not rivals and held == 1 else "leaning" if held >= rules.weights.trials.hold else "undecided"
+        strength = (
+            "dominant" if not rivals and held == 1 and first.open else "leaning" if held >= rules.weights.trials.hold else "undecided"
+        )
     else:
         strength = "insufficient data" if any(item.state == "unproven" for item in placements) else "none possible"
     computed = first.placement if first is not None else "none"

@@ -48,7 +48,7 @@ class _Trial:
         self.rules = rules
         self.values: Values = assessment.values_of(facts)
         self.said = assessment.answers(self.values, rules)
-        self.tallies = assessment.tallies(self.said, rules)
+        self.tallies = assessment.tallies(self.said, self.values, rules)
         self.placements = [assessment.judged(name, self.tallies[name], self.values, rules) for name in PLACEMENTS]
         self.best = assessment.best(self.placements)
 
@@ -75,12 +75,12 @@ class _Trial:
         changed: dict[str, Tally] = {}
         for rule in self.rules.asking.get(fact, ()):
             before, after = self.said[rule.id], rule.test(values)
-            if before is after:
+            if before is after and (after is not None or assessment.asks_people(rule, self.values) is assessment.asks_people(rule, values)):
                 continue
             for name in rule.placements:
                 tally = changed.setdefault(name, self.tallies[name].copy())
-                tally.count(rule, before, -1)
-                tally.count(rule, after)
+                tally.count(rule, before, self.values, -1)
+                tally.count(rule, after, values)
         if fact.startswith("cost."):
             priced = fact.removeprefix("cost.")
             changed.setdefault(priced, self.tallies[priced])

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,7 +37,8 @@ Step = Literal[
     "", "agree", "quarantine", "content", "provision", "preseed", "rehearse", "freeze", "sync", "verify", "cutover", "watch", "accept",
     "decommission",
 ]  # fmt: skip
-"""Where in a move a finding is dealt with: `agree`, `quarantine` and `content` are people's work before anything is copied."""
+STEPS = tuple(step for step in get_args(Step) if step)
+"""Where in a move a finding is dealt with, in order: `agree`, `quarantine` and `content` are people's work before anything is copied."""
 
 Skill = Literal["web", "database", "system", "network", "unit"]
 """Whose hours a move takes; `unit` is the unit's own staff."""

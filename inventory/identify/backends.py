@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from inventory.identify.facts import Observed, Seen, Site
+from inventory.identify.facts import Observed, Seen, Site, under
 
 LONGEST = 8
 """Hops that are followed; more than two or three are a loop or a riddle."""
@@ -289,7 +289,11 @@ def describe(site: Site, chains: Sequence[Chain]) -> None:
 def settle(site: Site, chains: Sequence[Chain], observed: Observed) -> None:
     """Where the site's files really lie, when that is the backend's to say: its program's folder, Tomcat's ROOT application."""
     folder = site.value("backend.folder")
-    if site.value("site.docroot") is None and folder and observed.where("content", "docroot", folder) is not None:
+    walked = folder and (
+        observed.where("content", "docroot", folder) is not None
+        or any(under(item.data.get("path"), folder) for item in observed.of("application"))
+    )
+    if site.value("site.docroot") is None and walked:
         servers = [chain.server for chain in chains if chain.server is not None]
         site.learn("site.docroot", folder, *servers, why="the folder that its program runs in")
     docroot = str(site.value("site.docroot") or "")

@@ -192,12 +192,15 @@ class _Server:
         engine = (_last(block, "sslengine") or _last(own, "sslengine")).lower()
         listen = self._listen(item, engine, certificate)
         problems: list[str] = []
-        docroot = self.path(_last(block, "documentroot") or self._aliased(block) or _last(own, "documentroot"))
+        proxy, fastcgi = self._passed(block, own)
+        # what hands every request on serves nothing of the main server's: neither its files nor its PHP
+        served = not proxy or bool(fastcgi) or not _passes_everything(block)
+        docroot = self.path(_last(block, "documentroot") or self._aliased(block) or (_last(own, "documentroot") if served else ""))
         if "${" in docroot:
             problems.append(f"the root {docroot[:300]} holds a variable that nothing read here defines")
             docroot = ""
-        proxy, fastcgi = self._passed(block, own)
-        php = bool(php_handler(block, own, fastcgi, self.state.modules).removeprefix("off"))
+        handler = php_handler(block, own, fastcgi, self.state.modules) if served else ""
+        php = bool(handler.removeprefix("off"))
         logs = _values(block, "customlog") or _values(block, "transferlog") or _values(own, "customlog")
         access = [[self.path(path), (line.args[1:] or [""])[0]] for line in logs if (path := _logged(line.args[0]))]
         return Vhost(
@@ -205,7 +208,7 @@ class _Server:
             {"certificate": self.path(certificate), "key": self.path(key)} if any(entry["tls"] for entry in listen) else None,
             proxy, fastcgi, php, _redirect(block), access, _htaccess(docroot, block, own),
             any(bool(entry["default"]) for entry in listen), problems,
-            php_handler=php_handler(block, own, fastcgi, self.state.modules), php_values=php_values(block, own),
+            php_handler=handler, php_values=php_values(block, own),
         )  # fmt: skip
 
     def _aliased(self, block: list[Line]) -> str:
@@ -228,6 +231,24 @@ class _Server:
         place = roots[-1] if roots else _values(self.top, "proxypass")[0]
         args = unique([f"{address or '*'}:{port}" for address, port, _kind in free])
         return [self.vhost(Line("virtualhost", args, place.file or main, place.line, self.top), True)]
+
+
+def _passes_everything(block: list[Line]) -> bool:
+    """Whether `/` goes to a proxy and no part of it is held back (`ProxyPass /files !`)."""
+    whole = False
+    for line, within in deep(block):
+        if line.name not in {"proxypass", "proxypassmatch"} or not line.args:
+            continue
+        inside = within is not None and within.name in {"location", "locationmatch"}
+        located = inside and ("://" in line.args[0] or line.args[0] == "!")  # then the section says the path
+        path, target = (within.args[:1], line.args[0]) if located and within is not None else (line.args[:1], (line.args[1:] or [""])[0])
+        if target == "!":
+            return False
+        whole = whole or (bool(set(path) & _WHOLE) and (within is None or located))
+    return whole
+
+
+_WHOLE = {"/", "^/", "^/(.*)$", "^/(.*)", "^(.*)$", "^(/.*)$"}
 
 
 def _logged(target: str) -> str:

@@ -189,7 +189,8 @@ def plan_shift(
     )
     language = space.configuration.language
     rows = [
-        {"move": one.name, "from": _shown(one.before), "to": _shown(one.after), "days": one.days} for one in (*effects.group, *effects.moved)
+        {"move": one.name, "from": _shown(one.before), "to": _shown(one.after), "days": one.days}
+        for one in (*effects.group, *effects.moved)
     ]  # fmt: skip
     broken = [problem.sentence(language) for problem in effects.broken]
     if as_json:
@@ -237,9 +238,8 @@ def plan_prove(
     if as_json:
         emit(row)
         return
-    say(
-        f"highest load {bound.achieved:.1%}; no placement is below {bound.value:.1%} ({bound.status}, {bound.seconds:.1f} s): {bound.gap:.2%} above it"
-    )
+    say(f"highest load {bound.achieved:.1%}, {bound.gap:.2%} above the bound")
+    say(f"no placement is below {bound.value:.1%} ({bound.status}, {bound.seconds:.1f} s)")
 
 
 def plan_calendar(

@@ -72,7 +72,8 @@ def demand(item: Subject, identity: str, start: date, platforms: Platforms, prof
     else:
         if held is None:
             quota = max((host.quota_bytes for host in platforms.virtual_hosts), default=1_000_000_000)
-            held, _ = quota, assumed.append("its size is unknown: the quota of a virtual host is planned for it")
+            held = quota
+            assumed.append("its size is unknown: the quota of a virtual host is planned for it")
         needs = {"disk_bytes": float(held)}
         if item.placement == "virtual-host":
             needs["accounts"] = 1.0

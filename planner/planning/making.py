@@ -17,6 +17,7 @@ from typing import Any
 from inventory.errors import PlanError
 from planner import addresses, costs, groups, plandocument, waves
 from planner.calendars import Calendar
+from planner.freshness import facts_digest
 from planner.moves import Move
 from planner.placement import Demand, Node, Occupied, Placed, place
 from planner.planning import fitting_in, ties, writing
@@ -25,6 +26,8 @@ from planner.platforms import Platforms
 from planner.policy import PLACEMENTS, RuleSet
 from planner.schedules import Schedule, Scheduled, Unscheduled
 
+Short = dict[tuple[str, str, str], dict[str, Any]]
+"""(kind, zone, resource) → {lacking, by, for}."""
 ROUNDS = 10
 """How often what found no room is taken out; a round that takes nothing out is the last."""
 
@@ -67,7 +70,7 @@ class Made:
     occupied: list[Occupied]
     assumed: Mapping[str, Sequence[str]]
     left: dict[str, str] = field(default_factory=dict)
-    short: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    short: Short = field(default_factory=dict)
 
 
 def scheduled_moves(items: Sequence[Subject], ids: Mapping[str, str], made: groups.Groups, rules: RuleSet) -> list[Move]:
@@ -118,7 +121,8 @@ def make(inputs: Inputs) -> Made:
     all_nodes = fitting_in.nodes(platforms)
     if not all_nodes:
         raise PlanError("there is no platform to move anything to", hint="fill inventory/platforms.yml")
-    moving, left, short = list(inputs.moving), {item.name: stays(item) for item in inputs.subjects if stays(item)}, {}
+    moving, left = list(inputs.moving), {item.name: stays(item) for item in inputs.subjects if stays(item)}
+    short: Short = {}
     placed: Placed | None = None
     for _ in range(ROUNDS):
         tied = groups.make([ids[item.name] for item in moving], ties.edges(moving, ids), ties.orders(moving, ids))
@@ -134,7 +138,7 @@ def make(inputs: Inputs) -> Made:
         for purchase in placed.purchases:
             for resource, amount in purchase.needs.items():
                 _lacking(short, purchase.kind, purchase.zone, resource, amount, purchase.by, purchase.demands)
-        gone = {name for name in out} | {other for group in tied.groups for other in group.members if out.keys() & {*group.members}}
+        gone = {*out} | {other for group in tied.groups for other in group.members if out.keys() & {*group.members}}
         for item in moving:
             if ids[item.name] in gone:
                 kind = out.get(ids[item.name])
@@ -156,9 +160,7 @@ def _sizes(nodes: Iterable[Node]) -> dict[str, Mapping[str, float]]:
     return found
 
 
-def _lacking(
-    short: dict[tuple[str, str, str], dict[str, Any]], kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]
-) -> None:
+def _lacking(short: Short, kind: str, zone: str, resource: str, amount: float, by: int, of: Sequence[str]) -> None:
     entry = short.setdefault((kind, zone, resource), {"lacking": 0.0, "by": by, "for": []})
     entry["lacking"] += amount
     entry["by"] = min(entry["by"], by)
@@ -234,7 +236,7 @@ def document(made: Made) -> dict[str, Any]:
         )  # fmt: skip
     moves.sort(key=lambda move: (move["wave"] or len(moves) + 1, move["schedule"]["cutover"] if move["schedule"] else "", move["id"]))
     by_name = {item.name: item for item in inputs.subjects}
-    digests = {item.name: writing.facts_digest(item.facts) for item in inputs.subjects}
+    digests = {item.name: facts_digest(item.facts) for item in inputs.subjects}
     return plandocument.made(
         {
             "first_day": inputs.first_day.isoformat(),
@@ -247,7 +249,7 @@ def document(made: Made) -> dict[str, Any]:
                 for group in made.groups.merged
             ],
             "left": [
-                {"site": name, "unit": by_name[name].unit, "recommendation": by_name[name].placement if by_name[name].host else "", "why": why}
+                {"site": name, "unit": by_name[name].unit, "recommendation": by_name[name].placement, "why": why}
                 for name, why in sorted(made.left.items())
             ],
             "shortfall": [

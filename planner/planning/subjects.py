@@ -76,6 +76,9 @@ def stays(item: Subject) -> str:
         return "it is declared, but was found on no host"
     if item.placement == "none":
         return f"no verdict: {item.verdict.strength}"
+    chosen = item.verdict.of(item.placement)
+    if chosen is not None and chosen.asked_only:
+        return "its unit must answer first; see planner questions"
     if item.value("site.declared") is False and item.value("owner.known") is not True:
         return "no unit has declared it; have it declared first"
     if item.verdict.strength == "undecided":

@@ -78,7 +78,8 @@ def _docroots(items: Sequence[Subject], ids: Mapping[str, str]) -> list[Edge]:
             if above and above[-1][0] != "/":
                 outer, other = above[-1]
                 said = f"both serve {docroot[:-1]} of {host}" if outer == docroot else f"{docroot[:-1]} lies in {outer[:-1]} of {host}"
-                found.append(Edge(*sorted((ids[other.name], ids[item.name])), "docroot", said))
+                one, two = sorted((ids[other.name], ids[item.name]))
+                found.append(Edge(one, two, "docroot", said))
             above.append((docroot, item))
     return found
 

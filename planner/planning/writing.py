@@ -7,12 +7,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from planner import policy
 from planner.freshness import facts_digest
 from planner.plandocument import STEPS
 from planner.planning import fitting_in
 from planner.planning.subjects import Subject, by_hand
 from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer
 from planner.policy import RuleSet
+from planner.refusals import reason
 from planner.schedules import Scheduled, Unscheduled
 
 MOST_SEEDS = 100
@@ -31,7 +33,10 @@ def profile(item: Subject) -> str:
 
 def hours(item: Subject, rules: RuleSet) -> dict[str, float]:
     """Work by skill: what any such move takes, and what the conditions that hold add."""
-    found: dict[str, float] = {str(skill): amount for skill, amount in rules.weights.hours.get(item.placement, {}).items()}  # type: ignore[call-overload]
+    found: dict[str, float] = {}
+    for placement, by_skill in rules.weights.hours.items():
+        if placement == item.placement:
+            found = {str(skill): amount for skill, amount in by_skill.items()}
     for finding in item.verdict.findings_on(item.placement):
         if finding.holds and finding.effort_h and finding.rule in rules.by_id:
             skill = rules.by_id[finding.rule].skill
@@ -86,16 +91,18 @@ def move(
     }  # fmt: skip
 
 
+_USUAL = ("agree", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission")
+_OTHERWISE = {
+    "colocation": ("agree", "provision", "freeze", "cutover", "verify", "accept"),
+    "retire": ("agree", "sync", "verify", "cutover", "decommission"),
+}
+
+
 def _steps(item: Subject) -> list[str]:
     """The order of work of a move that people carry out: what the rules' findings ask for, and what every such move has."""
     asked = {one.step for one in item.verdict.findings_on(item.placement) if one.holds and one.step and one.effect == "condition"}
-    usual = {
-        "retire": ("agree", "sync", "verify", "cutover", "decommission"), "colocation": ("agree", "provision", "freeze", "cutover", "verify"),
-        "vps": ("agree", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission"),
-    }.get(item.placement, ("agree", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission"))  # fmt: skip
-    from planner.policy import STEPS as ORDER
-
-    return [step for step in ORDER if step in asked or step in usual]
+    usual = _OTHERWISE.get(item.placement, _USUAL)
+    return [step for step in policy.STEPS if step in asked or step in usual]
 
 
 def _source(item: Subject) -> dict[str, Any]:
@@ -195,8 +202,6 @@ def _schedule(told: Scheduled) -> dict[str, Any]:
 def _refused(told: Scheduled | Unscheduled | None, language: str) -> list[dict[str, str]]:
     if told is None:
         return []
-    from planner.refusals import reason
-
     refusals = told.why_not_earlier if isinstance(told, Scheduled) else told.reasons
     return [
         {"from": one.first.isoformat(), "until": one.last.isoformat(), "kind": one.kind, "detail": reason(one.kind, one.detail, language)}

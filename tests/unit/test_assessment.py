@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from planner import assessment, flips, policy
 
 SHIPPED = policy.load()
-NAMES = [f"a.{letter}" for letter in "uvwxyz"]
+NAMES = [*(f"a.{letter}" for letter in "uvwx"), "answer.y", "answer.z"]
 VALUES = st.sampled_from([True, False, 0, 3, 200, "static", "7.4", [], ["x"]])
 LEAVES = st.one_of(
     st.builds(lambda name, value: {"fact": name, "is": value}, st.sampled_from(NAMES), VALUES),
@@ -169,6 +169,15 @@ def test_an_unproven_rival_that_would_win_is_named_by_its_fact():
     assert (verdict.recommendation, verdict.strength, verdict.would_settle) == ("site-cluster", "undecided", ("a.x",))
     assert [(flip.fact, flip.value, flip.recommendation) for flip in flips.flips({}, made)] == [("a.x", 2, "vps")]
     assert [item.fact for item in flips.decisive({}, made, ["a.x", "a.y"])] == ["a.x"]
+
+
+def test_what_only_people_must_still_prove_is_recommended_as_unproven():
+    made = rule_set(utility("virtual-host", 40), {"effect": "block", "placements": ["virtual-host"], "when": {"fact": "answer.z", "is": 1}})
+    verdict = assessment.assess({}, made)
+    assert (verdict.recommendation, verdict.of("virtual-host").state, verdict.would_settle) == ("virtual-host", "unproven", ("answer.z",))
+    assert verdict.strength == "leaning"
+    unread = rule_set(utility("virtual-host", 40), {"effect": "block", "placements": ["virtual-host"], "when": {"fact": "a.x", "is": 1}})
+    assert assessment.assess({}, unread).recommendation == "site-cluster"
 
 
 def test_nothing_open():

@@ -9,7 +9,19 @@ from inventory.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path for folder in ("inventory", "planner", "tests/cases/verdicts") for path in (ROOT / folder).rglob("*.yml"))
-BROKEN = ["a: [1, 2", "a: b: c", "a:\n\t- 1", "a: 'x", "a: &x\n- *y", "- a\nb: c", "a: 1\n---\nb: 2", "a: 1\na: 2", "? [a]\n: 1", "[" * 3000, "- " * 3000]
+BROKEN = [
+    "a: [1, 2",
+    "a: b: c",
+    "a:\n\t- 1",
+    "a: 'x",
+    "a: &x\n- *y",
+    "- a\nb: c",
+    "a: 1\n---\nb: 2",
+    "a: 1\na: 2",
+    "? [a]\n: 1",
+    "[" * 3000,
+    "- " * 3000,
+]
 
 
 def told(text, monkeypatch, fast, **how):
