@@ -65,9 +65,9 @@ class Row:
     epoch: datetime
 
     def place(self, column: str) -> str:
-        """`file:sheet!H5`; `file:H5` in files without sheets."""
-        cell = f"{self.letters.get(column, 'A')}{self.number}"
-        return f"{self.file}:{self.sheet}!{cell}" if self.sheet else f"{self.file}:{cell}"
+        """`file:sheet!H5`; in files without sheets `file:5, column H`, where 5 is the line."""
+        at = self.letters.get(column, "A")
+        return f"{self.file}:{self.sheet}!{at}{self.number}" if self.sheet else f"{self.file}:{self.number}, column {at}"
 
     def text(self, column: str) -> str:
         """A cell's text, '' where it says nothing."""

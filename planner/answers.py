@@ -19,7 +19,6 @@ from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
 from inventory import model
-from inventory.packing import clean
 from inventory.register import ascii_name, cells, valid_name
 from inventory.register.dates import Refused
 from inventory.register.writing import printable
@@ -151,7 +150,7 @@ class Sites:
 
 
 def _written(name: str) -> str:
-    return ascii_name(cells.text_of(printable(str(clean(name)))))
+    return ascii_name(cells.text_of(printable(name)))
 
 
 # ---------------------------------------------------------------- storing

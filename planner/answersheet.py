@@ -186,20 +186,27 @@ def workbook(shown: Sequence[Page], language: str, made_on: date) -> bytes:
 
 
 class Names:
-    """Names that a workbook or a folder takes, each once, made of units' codes."""
+    """Names that a workbook or a folder takes, each once, made of units' codes; `longest` as Excel counts, in units of UTF-16."""
 
     def __init__(self, taken: Iterable[str] = (), longest: int = 31) -> None:
         self._taken, self._longest = {name.casefold() for name in taken} | {"history"}, longest
 
     def of(self, text: str) -> str:
         """A name that is like the text."""
-        name = re.sub(r"[\[\]:*?/\\<>|\"\s]+", "-", printable(text)).strip("'-. ")[: self._longest] or "-"
-        number, unique = 1, name
+        name = re.sub(r"[\[\]:*?/\\<>|\"\s]+", "-", printable(text)).strip("'-. ")
+        unique = _cut(name, self._longest) or "-"
+        number = 1
         while unique.casefold() in self._taken:
             number += 1
-            unique = f"{name[: self._longest - len(str(number)) - 1]}-{number}"
+            unique = f"{_cut(name, self._longest - len(str(number)) - 1)}-{number}"
         self._taken.add(unique.casefold())
         return unique
+
+
+def _cut(text: str, longest: int) -> str:
+    while len(text.encode("utf-16-le", "surrogatepass")) > 2 * longest:
+        text = text[:-1]
+    return text.rstrip("'-. ")
 
 
 def _instructions(book: Any, looks: _Looks, language: str) -> None:

@@ -57,7 +57,8 @@ class Assembly:
     def derived(self, item: model.Workload, known: Facts) -> Facts:
         """The same with what follows from it, made anew: what would follow if something else were known, too."""
         names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
-        told = signs.derive(known, self.today)
+        bare = {name: fact for name, fact in known.items() if not name.startswith("fit.")}  # what fitted before need not fit now
+        told = signs.derive(bare, self.today)
         return {**told, **fitting.facts(told, names, address, self.space.platforms, self.space.campus)}
 
     def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:

@@ -3,8 +3,8 @@
 In: `questions.yml` (shipped, and a workspace's `policy/questions.yml`), a workload's facts, the rules; and cells of sheets.  Out: `Asked`,
 most decisive first, with what would come out of each answer; and typed values.  Pure but for reading the files.
 
-An answer is the fact `answer.<id>`.  Rules ask for it directly, or for a fact that is derived from it: so what an answer would bring is
-found by supposing it, deriving again, and judging again.
+An answer is the fact `answer.<id>`.  One may be presumed from signs until somebody gives it, and other facts follow from it: so what an
+answer would bring is found by supposing it, deriving again, and judging again.
 """
 
 from __future__ import annotations
@@ -198,14 +198,17 @@ class Outcome:
 class Asked:
     """A question to one workload.
 
-    `weight`: 2 an answer changes the recommendation, 1 its state; below 1 the share of uncertainty that it would take off; 0 nothing.
-    `now` is (recommendation, state) as things stand.
+    `weight`: 2 an answer changes the recommendation, 1 its state; below 1 the share of uncertainty that it would take off; 0 nothing.  Half
+    of that where the answer is presumed from signs, since the presumption is more likely right than wrong: then `presumed` holds it, with
+    its reason in `why`.  `now` is (recommendation, state) as things stand.
     """
 
     question: Question
     weight: float
     now: tuple[str, str]
     outcomes: tuple[Outcome, ...]
+    presumed: Value | None = None
+    why: str = ""
 
     @property
     def changes(self) -> tuple[Outcome, ...]:
@@ -219,69 +222,63 @@ def decisive(
     questions: Sequence[Question],
     *,
     derive: Derive = lambda facts: facts,
-    settles: Mapping[str, Sequence[str]] = {},
+    presumptions: bool = False,
     everything: bool = False,
 ) -> list[Asked]:
-    """The unanswered questions that could still change this workload's verdict, most decisive first; with `everything` also the others.
+    """The unanswered questions that could still change this workload's verdict, most decisive first.
 
-    `facts` with what is derived of them; `derive` makes the derived ones anew; `settles` names for a derived fact the questions that
-    settle it.  A question whose facts are all known already is not asked.
+    `facts` with what is derived of them; `derive` makes the derived ones anew.  A fact that carries `presumed` is derived, not answered:
+    with `presumptions` these are asked, too, where another answer would change the verdict.  With `everything`, all that nobody answered.
     """
-    about: dict[str, list[str]] = {}
-    for question in questions:
-        if question.fact not in facts:
-            settled = [name for name, ids in settles.items() if question.id in ids and name not in facts]
-            about[question.id] = [question.fact, *sorted(settled)]
-    weights = {item.fact: item.weight for item in flips.decisive(facts, rules, {name for names in about.values() for name in names})}
+    wanted = presumptions or everything
+    open_ = [question for question in questions if question.fact not in facts or (wanted and facts[question.fact].get("presumed"))]
+    unknown = {question.fact for question in open_ if question.fact not in facts}
+    presumed = {question.fact for question in open_} - unknown
+    weights = {item.fact: item.weight for item in flips.decisive(facts, rules, unknown)}
+    weights |= {flip.fact: 1.0 for flip in flips.flips(facts, rules, presumed, known=True)} if presumed else {}
     now = _judged(facts, rules)
     found = []
-    for place, question in enumerate(questions):
-        names = about.get(question.id, [])
-        expected = max((weights.get(name, 0.0) for name in names), default=0.0)
-        if not names or not (expected or everything):
-            continue
-        asked = _asked(question, [name for name in names if name in weights], expected, facts, rules, derive, now)
-        if asked.weight or everything:
-            found.append((-asked.weight, place, asked))
-    return [asked for _, _, asked in sorted(found, key=lambda item: item[:2])]
+    for place, question in enumerate(open_):
+        expected = weights.get(question.fact, 0.0)
+        if expected or everything:
+            asked = _asked(question, expected, facts, rules, derive, now)
+            if asked.weight or everything:
+                found.append((-asked.weight, question.fact in presumed, place, asked))
+    return [asked for *_, asked in sorted(found, key=lambda item: item[:3])]
 
 
-def _asked(question: Question, names: Sequence[str], expected: float, facts: Facts, rules: RuleSet, derive: Derive, now: _Judged) -> Asked:
-    """One question with its answers tried; it weighs nothing when no answer makes any of the facts known on which the verdict hangs."""
+def _asked(question: Question, expected: float, facts: Facts, rules: RuleSet, derive: Derive, now: _Judged) -> Asked:
+    """One question with its answers tried."""
     outcomes = []
-    settling = False
     doubts = [now.doubt]
-    for value in possible(question, rules, names):
+    known = facts.get(question.fact, {})
+    for value in possible(question, rules):
         supposed = derive({**facts, question.fact: {"value": value, "evidence": [["answer", "", 0]], "why": "supposed"}})
-        settling = settling or any(name in supposed for name in names)
         then = _judged(supposed, rules)
         doubts.append(then.doubt)
         outcomes.append(Outcome(value, *then.told))
+    weight = 0.0
     if any(outcome.recommendation != now.told[0] for outcome in outcomes):
         weight = 2.0
     elif any((outcome.recommendation, outcome.state) != now.told for outcome in outcomes):
         weight = 1.0
-    elif settling and (now.told[0] != "none" or now.doubt):  # where a block holds everywhere, nobody needs to be asked
+    elif expected and not known and (now.told[0] != "none" or now.doubt):  # where a block holds everywhere, nobody needs to be asked
         # by itself it changes nothing, but others may turn the verdict together with it: a block that may hold hides a whole placement
         settled = (now.doubt - min(doubts)) / now.doubt if now.doubt else 0.0
         weight = min(0.99, max(0.01, settled, expected if expected < 1 else 0.0))
-    else:
-        weight = 0.0
+    if known:
+        return Asked(question, weight / 2, now.told, tuple(outcomes), known["value"], str(known.get("why") or ""))
     return Asked(question, weight, now.told, tuple(outcomes))
 
 
-def possible(question: Question, rules: RuleSet, names: Sequence[str] = ()) -> list[Value]:
-    """What might be answered.  For words, numbers and days: what the conditions on the question's fact, and on `names`, tell apart."""
+def possible(question: Question, rules: RuleSet) -> list[Value]:
+    """What might be answered.  For words, numbers and days: what the conditions that ask for the answer tell apart."""
     if question.kind == "yes-no":
         return [True, False]
     if question.kind == "choice":
         return list(question.choices)
-    wanted = [
-        value
-        for name in dict.fromkeys((question.fact, *names))
-        for rule in rules.asking.get(name, ())
-        for value in conditions.candidates(rule.when, name)
-    ]
+    asking = rules.asking.get(question.fact, ())
+    wanted = [value for rule in asking for value in conditions.candidates(rule.when, question.fact)]
     if question.kind == "number":
         return list(dict.fromkeys(value for value in wanted if isinstance(value, (int, float)) and not isinstance(value, bool)))
     texts = [value for value in wanted if isinstance(value, str) and value]

@@ -121,7 +121,7 @@ def _csv(register: Register, entries: Sequence[Entry], language: str, path: Path
 
 def printable(text: str) -> str:
     """Text without the control characters that XML and CSV cannot hold."""
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text)
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", "", text)
 
 
 @dataclass

@@ -61,6 +61,9 @@ def list_(
         Path | None, typer.Option("--out", help="Write the questions to answer in: FILE.xlsx with a sheet for each unit, or a folder.")
     ] = None,
     site: Annotated[str, typer.Option("--site", help="Only this site, by any of its names.")] = "",
+    presumed: Annotated[
+        bool, typer.Option("--presumed", help="Also answers presumed from signs, to be confirmed, where another would change the verdict.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Also unanswered questions that could change no verdict by now.")] = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
@@ -69,8 +72,9 @@ def list_(
     language = space.configuration.language
     asked = _questions(space)
     with space.open_catalogue().session() as session:
-        assembly = Assembly(session, space, catalogue.now().astimezone().date())
-        lines = _lines(session, _chosen(session, unit, site), assembly, asked, everything)
+        items = _chosen(session, unit, site)
+        assembly = Assembly(session, space, catalogue.now().astimezone().date(), items)
+        lines = _lines(session, items, assembly, asked, presumed, everything)
     for name in questions.unasked(assembly.rules, asked):
         note(f"a rule asks for {name}, and no question brings it: add one to {questions.FILE}")
     if out is not None:
@@ -108,7 +112,12 @@ def _chosen(session: Session, unit: str, site: str) -> list[model.Workload]:
 
 
 def _lines(
-    session: Session, items: Sequence[model.Workload], assembly: Assembly, asked: Sequence[questions.Question], everything: bool
+    session: Session,
+    items: Sequence[model.Workload],
+    assembly: Assembly,
+    asked: Sequence[questions.Question],
+    presumed: bool,
+    everything: bool,
 ) -> list[answersheet.Line]:
     language = assembly.space.configuration.language
     chinese = language.startswith("zh")
@@ -117,8 +126,12 @@ def _lines(
     for item in items:
         facts = assembly.of(item)
         known = _known(item, facts, language)
-        for one in questions.decisive(facts, assembly.rules, asked, derive=partial(assembly.derived, item), everything=everything):
+        derive = partial(assembly.derived, item)
+        for one in questions.decisive(facts, assembly.rules, asked, derive=derive, presumptions=presumed, everything=everything):
             now = f"{'目前：' if chinese else 'now: '}{answersheet.placed(*one.now, language)}"
+            if one.presumed is not None:
+                now += f"\n{'暂按：' if chinese else 'presumed: '}{one.question.shown(one.presumed, language)}"
+                now += (f"（{one.why}）" if chinese else f" ({one.why})") if one.why else ""
             found.append(
                 answersheet.Line(item.unit_code or "", names.get(item.unit_code or "", ""), item.name, one, f"{known}\n{now}".strip())
             )
@@ -140,7 +153,7 @@ def _plain(line: answersheet.Line, language: str) -> dict[str, Any]:
     return {
         "site": line.site, "unit": line.unit, "asked": one.question.of, "question": one.question.id, "kind": one.question.kind,
         "weight": round(one.weight, 3), "in_words": one.question.ask.of(language), "why": one.question.why.of(language),
-        "now": {"recommendation": one.now[0], "state": one.now[1]},
+        "now": {"recommendation": one.now[0], "state": one.now[1]}, "presumed": one.presumed, "presumed_why": one.why,
         "outcomes": [{"answer": item.value, "recommendation": item.recommendation, "state": item.state} for item in one.outcomes],
     }  # fmt: skip
 
@@ -167,7 +180,7 @@ def _write(out: Path, lines: list[answersheet.Line], language: str, unit: str) -
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}") from error
-    names = answersheet.Names(longest=100)
+    names = answersheet.Names(longest=60)  # 180 bytes in UTF-8: a file's name has 255
     for page in pages:
         path = out / f"{names.of(page.title)}.xlsx"
         replace(path, answersheet.workbook([page], language, today))

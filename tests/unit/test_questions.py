@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from inventory.errors import ConfigurationError, InputError
 from inventory.register.dates import Refused
-from planner import answerreading, answers, answersheet, policy, questions
+from planner import answerreading, answers, answersheet, assessment, policy, questions
 
 TODAY = date(2026, 11, 24)
 FILE = """\
@@ -217,19 +217,40 @@ def test_two_unknown_blocks_are_both_asked_though_neither_changes_anything_by_it
     assert found[0].now == ("none", "") and found[0].changes == ()
 
 
-def test_answers_from_which_other_facts_are_derived_are_asked_too(asked):
-    rules = ruleset(rule("risk", {"fact": "risk.data", "is": "personal"}, placements=("virtual-host",)))
+def presuming(facts):
+    """As signs do: what nobody said is presumed; here that data is harmless, and who needs no site has no users."""
+    known = {name: item for name, item in facts.items() if not item.get("presumed")}
+    known.setdefault("answer.sensitive", {**fact("none"), "why": "no sign of it", "presumed": True})
+    if known.get("answer.still_needed", {}).get("value") is False:
+        known.setdefault("answer.users", {**fact(0), "presumed": True})
+    return known
 
-    def derive(facts):
-        told = facts.get("answer.sensitive")
-        return {**{name: item for name, item in facts.items() if name != "risk.data"}, **({"risk.data": told} if told else {})}
 
-    assert questions.decisive({}, rules, asked) == []
-    (found,) = questions.decisive({}, rules, asked, derive=derive, settles={"risk.data": ("sensitive",)})
-    assert found.question.id == "sensitive"
-    assert [(o.value, o.recommendation) for o in found.outcomes] == [("none", "virtual-host"), ("personal", "vps")]
-    known = derive({"answer.sensitive": fact("none")})
-    assert questions.decisive(known, rules, asked, derive=derive, settles={"risk.data": ("sensitive",)}) == []
+def test_what_is_presumed_is_asked_where_another_answer_would_change_the_verdict_and_weighs_half(asked):
+    rules = ruleset(
+        rule("risk", {"fact": "answer.sensitive", "is": "personal"}, placements=("virtual-host",)),
+        rule("empty", {"fact": "answer.users", "below": 1}, placements=("virtual-host",)),
+    )
+    facts = presuming({})
+    assert questions.decisive({**facts, "answer.users": fact(5)}, rules, asked, derive=presuming) == []
+    found = questions.decisive({**facts, "answer.users": fact(5)}, rules, asked, derive=presuming, presumptions=True)
+    assert [(item.question.id, item.weight, item.presumed, item.why) for item in found] == [("sensitive", 1.0, "none", "no sign of it")]
+    assert [(o.value, o.recommendation) for o in found[0].outcomes] == [("none", "virtual-host"), ("personal", "vps")]
+    assert (
+        questions.decisive({"answer.users": fact(5), "answer.sensitive": fact("none")}, rules, asked, derive=presuming, presumptions=True)
+        == []
+    )
+    assert questions.decisive(facts, ruleset(), asked, derive=presuming, presumptions=True) == []
+
+
+def test_what_follows_from_an_answer_counts_in_its_outcome(asked):
+    rules = ruleset(
+        rule("empty", {"fact": "answer.users", "below": 1}, placements=("virtual-host",)),
+        rule("needed", {"fact": "answer.still_needed", "is": False}, "condition", ("virtual-host",), effort_h=1.0),
+    )
+    found = questions.decisive(presuming({}), rules, asked, derive=presuming)
+    by_id = {item.question.id: item for item in found}
+    assert (False, "vps") in {(o.value, o.recommendation) for o in by_id["still_needed"].outcomes}
 
 
 def test_words_numbers_and_days_are_tried_with_what_conditions_tell_apart(by_id):
@@ -247,10 +268,54 @@ def test_an_answer_that_no_question_brings_is_named(asked):
     assert questions.unasked(rules, asked) == ["answer.colour"]
 
 
+IDS = ["still_needed", "hardware", "sensitive"]
+LEAVES = st.one_of(
+    st.builds(lambda name, value: {"fact": f"answer.{name}", "is": value}, st.sampled_from(IDS[:2]), st.booleans()),
+    st.builds(lambda value: {"fact": "answer.sensitive", "is": value}, st.sampled_from(["none", "personal"])),
+    st.builds(lambda value: {"fact": "a.b", "is": value}, st.booleans()),
+)
+CONDITIONS = st.recursive(
+    LEAVES, lambda inner: st.builds(lambda kind, items: {kind: items}, st.sampled_from(["all", "any"]), st.lists(inner, min_size=1, max_size=3)), max_leaves=4
+)  # fmt: skip
+
+
+@st.composite
+def rulesets(draw):
+    effects = st.sampled_from([("block", {}), ("condition", {"effort_h": 8.0}), ("utility", {"points": 40, "dimension": "technical"})])
+    made = []
+    for number in range(draw(st.integers(1, 8))):
+        effect, more = draw(effects)
+        places = tuple(draw(st.lists(st.sampled_from(policy.PLACEMENTS), min_size=1, unique=True)))
+        made.append(rule(f"r{number}", draw(CONDITIONS), effect, places, **more))
+    return policy.RuleSet(tuple(made), policy.load().weights).unpriced()
+
+
+@given(rulesets(), st.booleans(), st.sets(st.sampled_from(IDS)))
+@settings(max_examples=60, deadline=None)
+def test_what_is_promised_comes_out_and_nothing_that_decides_alone_is_left_unasked(asked, rules, known, answered):
+    facts = {"a.b": fact(known), **{f"answer.{name}": fact("none" if name == "sensitive" else True) for name in answered}}
+
+    def outcome(facts):
+        verdict = assessment.assess(facts, rules)
+        first = verdict.of(verdict.computed)
+        return verdict.computed, first.state if first else ""
+
+    found = {item.question.id: item for item in questions.decisive(facts, rules, asked)}
+    assert not found.keys() & answered
+    for item in found.values():
+        assert item.now == outcome(facts)
+    for question in (question for question in asked if question.id in set(IDS) - answered):
+        then = {value: outcome({**facts, question.fact: fact(value)}) for value in questions.possible(question, rules)}
+        if any(one != outcome(facts) for one in then.values()):
+            assert found[question.id].weight >= 1
+        if question.id in found:
+            assert {item.value: (item.recommendation, item.state) for item in found[question.id].outcomes} == then
+
+
 # ---------------------------------------------------------------- the sheet
 
 HOSTILE = ["=HYPERLINK(\"http://x\",\"y\")", "+1+1", "-2", "@SUM(A1)", "{=1}", "http://a.b/", "mailto:a@b.c", "_x0041_", "0123", "TRUE", "2026-01-01",
-           "<b>&amp;\"'", "\x07bell\x1b[31m", "网站.x.edu", "a" * 600, " spaced ", "new\nline", "\u202eabc", "#REF!", "'quoted"]  # fmt: skip
+           "<b>&amp;\"'", "\x07bell\x1b[31m", "网站.x.edu", "a" * 600, " spaced ", "new\nline", "\u202eabc", "\ufffe\uffffz", "#REF!", "'quoted"]  # fmt: skip
 
 
 class Sites:
@@ -356,10 +421,13 @@ def test_what_stands_on_a_sheet(by_id):
 
 def test_names_of_sheets_and_files_are_safe_and_different():
     names = answersheet.Names({"lists"})
-    made = [names.of(text) for text in ("../../etc/x", "a/b", "A:B", "History", "lists", "", "'x'", "u" * 40, "u" * 41, "历史学院", "..")]
+    made = [
+        names.of(text)
+        for text in ("../../etc/x", "a/b", "A:B", "History", "lists", "", "'x'", "u" * 40, "u" * 41, "历史学院", "..", "𐀀" * 40, "𐀀" * 41)
+    ]
     assert len({name.casefold() for name in made}) == len(made)
     for name in made:
-        assert 0 < len(name) <= 31 and not re.search(r"[\[\]:*?/\\]", name) and not name.startswith((".", "'")), name
+        assert 0 < len(name.encode("utf-16-le")) <= 62 and not re.search(r"[\[\]:*?/\\]", name) and not name.startswith((".", "'")), name
         assert name.casefold() not in {"history", "lists"}
 
 
@@ -397,7 +465,7 @@ def test_columns_are_found_in_any_order_in_both_languages_and_others_ignored(ask
         ("still_needed", False, "李老师", "2026-11-02", True, "年底停用"), ("users", 1200, "wang", "2026-11-03", True, ""),
         ("merged_into", "", "wang", "2026-11-24", False, ""),
     ]  # fmt: skip
-    assert [item.origin for item in read.given] == [f"{one}:x!B4", f"{two}:C2", f"{two}:C3"]
+    assert [item.origin for item in read.given] == [f"{one}:x!B4", f"{two}:2, column C", f"{two}:3, column C"]
 
 
 def test_every_bad_cell_is_named_and_good_rows_are_taken(asked, tmp_path):
