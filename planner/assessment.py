@@ -211,7 +211,8 @@ class Tally:
     def copy(self) -> Tally:
         """One that can be changed by itself."""
         return Tally(
-            self.blocks, self.blocks_unknown, self.blocks_unread, self.conditions, self.hours, self.hours_unknown, dict(self.low), dict(self.high)
+            self.blocks, self.blocks_unknown, self.blocks_unread, self.conditions, self.hours, self.hours_unknown,
+            dict(self.low), dict(self.high),
         )  # fmt: skip
 
 

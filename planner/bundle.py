@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inventory.errors import PlanError
-from planner.plan import STEPS
+from planner.plandocument import STEPS
 from planner.shipped import folder as shipped
 
 MANIFEST = "MANIFEST"

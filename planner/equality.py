@@ -7,6 +7,7 @@ visiting a page may make an application write (caches, counters), so rows are re
 from __future__ import annotations
 
 import os
+import posixpath
 import secrets
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from inventory import collector, ssh
 from inventory.errors import HostError
-from planner import contents, plan, verification
+from planner import contents, verification
 from planner.contents import FilesComparison, RowsComparison
 
 PART_SECONDS = 1800.0
@@ -74,13 +75,19 @@ class Equality:
         return {"pages": self.pages, "files": self.files, "rows": self.rows}
 
 
+def within(path: str, folder: str) -> bool:
+    """Whether an absolute path lies below a folder, by their texts alone."""
+    relative = posixpath.relpath(path, folder)
+    return relative != "." and relative.partition("/")[0] != ".."
+
+
 def configuration_path(move: Mapping[str, Any]) -> str | None:
     """The application's configuration file relative to the docroot: it differs on purpose, in its credentials.
 
     None without a database, and for a file outside of the docroot: a plan leaves such a site where it is.
     """
     file, docroot = move["source"]["config_file"], move["source"]["docroot"]
-    return os.path.relpath(file, docroot) if file and move["source"]["database"] and plan.within(file, docroot) else None
+    return os.path.relpath(file, docroot) if file and move["source"]["database"] and within(file, docroot) else None
 
 
 def compare(move: Mapping[str, Any], hosts: Hosts, *, pages: bool = True, limits: verification.Limits | None = None) -> Equality:

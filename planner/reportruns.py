@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from planner import journal
-from planner.plan import STEPS
+from planner.plandocument import STEPS
 
 SHOWN = 200
 """How many entries of a list of differences are shown; the catalogue has all."""

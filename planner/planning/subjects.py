@@ -11,6 +11,7 @@ from typing import Any
 
 from inventory.conditions import Facts
 from inventory.register import valid_name
+from planner import equality
 from planner.assessment import Verdict
 from planner.costs import Cost
 from planner.decisions import Decision, Kind
@@ -94,6 +95,9 @@ def by_hand(item: Subject) -> str:
         return "it has no name that DNS allows"
     if not item.value("site.docroot"):
         return "its docroot is unknown"
+    configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
+    if configuration and item.value("database.used", False) and not equality.within(str(configuration), docroot):
+        return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
     if item.value("site.tls") is True:
         return "it is served over HTTPS, and this planner does not yet bring certificates to a destination"
     if item.placement == "site-cluster" and item.value("site.static") is not True:

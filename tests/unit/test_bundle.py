@@ -11,7 +11,7 @@ import yaml
 
 from inventory.errors import PlanError
 from planner import bundle
-from planner.plan import STEPS
+from planner.plandocument import STEPS
 
 HOSTILE = [
     "{{ lookup('pipe','touch /tmp/x') }}",

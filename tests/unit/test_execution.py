@@ -7,7 +7,7 @@ from inventory import model
 from inventory.catalogue import open_catalogue
 from inventory.errors import RunError
 from planner import execution, journal
-from planner.plan import STEPS
+from planner.plandocument import STEPS
 
 MOVE = {"id": "m", "steps": list(STEPS), "dns": None, "names": ["a.edu"]}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inventory import model
 from planner import journal
-from planner.plan import STEPS
+from planner.plandocument import STEPS
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 

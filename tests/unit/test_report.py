@@ -15,7 +15,7 @@ from inventory import catalogue, model, ownership, ssh, storing
 from inventory.errors import InputError
 from inventory.probes.base import Observation
 from planner import assessment, comparison, contents, i18n, policy, report, reportpage, reportruns, shipped
-from planner.plan import STEPS
+from planner.plandocument import STEPS
 from planner.reportwords import Words
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=timezone(timedelta(hours=8)))

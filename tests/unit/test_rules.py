@@ -328,7 +328,7 @@ def verdict_of(values):
         (WORDPRESS, "virtual-host", ("conditional",)),
         ({**TOMCAT, "declared.admin_kind": "staff"}, "vps", ("ready", "conditional")),
         ({**TOMCAT, "declared.admin_kind": "student"}, "none", ()),
-        (TOMCAT, "none", ()),
+        (TOMCAT, "vps", ("unproven",)),
         ({**PLAIN, "content.age_days": 900, "use.requests_per_day": 0.2}, "retire", ("conditional",)),
         ({**PLAIN, "content.age_days": 900, "use.requests_per_day": 0.2, "declared.audience": "seasonal"}, "site-cluster", ("ready",)),
         ({**PLAIN, "content.age_days": 900, "use.requests_per_day": 900.0}, "site-cluster", ("ready",)),

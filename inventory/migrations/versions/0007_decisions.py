@@ -13,7 +13,7 @@ def _name(length: int) -> sa.String:
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
-def _withdrawn() -> list[sa.Column[object]]:
+def _withdrawn() -> list[sa.schema.SchemaItem]:
     return [
         sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("withdrawn_at", sa.TIMESTAMP(timezone=True), nullable=True),
