@@ -237,7 +237,6 @@ PLATFORMS = Platforms.model_validate(
 CAMPUS = campus(["192.0.2.0/24"], ["example.edu"])
 ADMINS = {
     "infected_dedecms": "what was broken into keeps its placement, and waits behind the gate of its quarantine",
-    "sensitive_not_answered": "nothing is recommended while the only fitting placement is unproven",
 }
 """Cases whose recommendation differs on purpose, with the reason; their other expectations are tested by name below."""
 
@@ -328,7 +327,7 @@ def verdict_of(values):
         (WORDPRESS, "virtual-host", ("conditional",)),
         ({**TOMCAT, "declared.admin_kind": "staff"}, "vps", ("ready", "conditional")),
         ({**TOMCAT, "declared.admin_kind": "student"}, "none", ()),
-        (TOMCAT, "none", ()),
+        (TOMCAT, "vps", ("unproven",)),
         ({**PLAIN, "content.age_days": 900, "use.requests_per_day": 0.2}, "retire", ("conditional",)),
         ({**PLAIN, "content.age_days": 900, "use.requests_per_day": 0.2, "declared.audience": "seasonal"}, "site-cluster", ("ready",)),
         ({**PLAIN, "content.age_days": 900, "use.requests_per_day": 900.0}, "site-cluster", ("ready",)),
