@@ -237,7 +237,6 @@ PLATFORMS = Platforms.model_validate(
 CAMPUS = campus(["192.0.2.0/24"], ["example.edu"])
 ADMINS = {
     "infected_dedecms": "what was broken into keeps its placement, and waits behind the gate of its quarantine",
-    "sensitive_not_answered": "nothing is recommended while the only fitting placement is unproven",
 }
 """Cases whose recommendation differs on purpose, with the reason; their other expectations are tested by name below."""
 
