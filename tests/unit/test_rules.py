@@ -235,12 +235,6 @@ PLATFORMS = Platforms.model_validate(
     }
 )  # fmt: skip
 CAMPUS = campus(["192.0.2.0/24"], ["example.edu"])
-ADMINS = {
-    "infected_dedecms": "what was broken into keeps its placement, and waits behind the gate of its quarantine",
-}
-"""Cases whose recommendation differs on purpose, with the reason; their other expectations are tested by name below."""
-
-
 def known_of(case):
     facts = dict(case.known)
 
@@ -276,7 +270,7 @@ def as_case_reads(verdict):
 CASES = verdict_cases.cases()
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.name not in ADMINS], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_an_admins_verdict(case):
     verdict = assessment.assess(known_of(case), RULES.unpriced(), today=case.at)
     assert list(verdict_cases.differences(case, as_case_reads(verdict))) == []
