@@ -235,6 +235,8 @@ PLATFORMS = Platforms.model_validate(
     }
 )  # fmt: skip
 CAMPUS = campus(["192.0.2.0/24"], ["example.edu"])
+
+
 def known_of(case):
     facts = dict(case.known)
 
