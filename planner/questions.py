@@ -305,7 +305,7 @@ class _Judged:
 
 def _judged(facts: Facts, rules: RuleSet) -> _Judged:
     values = assessment.values_of(facts)
-    counted = assessment.tallies(assessment.answers(values, rules), rules)
+    counted = assessment.tallies(assessment.answers(values, rules), values, rules)
     first = assessment.best([assessment.judged(name, counted[name], values, rules) for name in PLACEMENTS])
     told = ("none", "") if first is None else (first.placement, first.state)
     return _Judged(told, sum(tally.blocks_unknown for tally in counted.values() if not tally.blocks))
