@@ -32,6 +32,7 @@ _MOST_ROWS = 1_000_000
 PLACES = {
     "site-cluster": N_("Site cluster"), "virtual-host": N_("Virtual host"), "vps": N_("VPS"), "colocation": N_("Colocation"),
     "retire": N_("Retire"), "none": N_("No recommendation"), "ready": N_("ready"), "conditional": N_("with conditions"),
+    "unproven": N_("unproven"),
 }  # fmt: skip
 """Placements and states in words, for gettext."""
 
