@@ -42,6 +42,10 @@ def kinds(schedule_, name):
     return [(reason.kind, (reason.first - START).days, (reason.last - START).days) for reason in reasons]
 
 
+def monday_of(day):
+    return day - day.weekday() * DAY
+
+
 # --- a second reading of the rules -------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +173,8 @@ class Slow:
             mondays = [night - night.weekday() * DAY - 7 * n * DAY for n in range(weeks)]
             if mondays[-1] + 6 * DAY < self.start:
                 found.add("work-time")
-            for monday in mondays:
+            # What a pinned move would have needed before the first week is not measured; `work-time` and `transfer-time` tell of it.
+            for monday in (one for one in mondays if one >= monday_of(self.start)):
                 used = minutes
                 for other, day in others:
                     amount, length = self.weekly(other).get(skill, (0, 0))
@@ -189,7 +194,7 @@ class Slow:
                             mine.add((kind, name, day - offset * DAY))
                             if day - offset * DAY < self.start:
                                 found.add("transfer-time")
-        for kind, name, day in mine:
+        for kind, name, day in (one for one in mine if one[2] >= monday_of(self.start)):
             if self.limit(kind, name) and loads[kind, name, day] > self.limit(kind, name):
                 found.add(kind)
         return found
