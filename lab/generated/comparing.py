@@ -83,7 +83,7 @@ def compare(truth: Mapping[str, Any], found: Sequence[Found]) -> Comparison:
         _declared(result, name, site, item)
         for what in PROPERTIES:
             _property(result, what, site, item)
-    missing = {item.name for item in found if item.status == "missing"}
+    missing = {item.name for item in found if item.status in {"missing", "unread"}}
     for name in sorted(_only_declared(truth) - missing):
         result.deviations.append(f"{name}: declared and found nowhere, and not listed so")
     for name in sorted(missing - _only_declared(truth)):

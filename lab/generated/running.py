@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from generated import comparing
 from inventory import model
-from planner import workspace
+from planner import platforms, workspace
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,7 +147,7 @@ def prepare(folder: Path) -> None:
     workspace.create(space)
     (space / workspace.FILE).write_text(_CONFIGURATION, encoding="utf-8")
     drafted = yaml.safe_load((folder / "platforms.yml").read_text(encoding="utf-8"))
-    known = known_to(workspace.Platforms, drafted)
+    known = known_to(platforms.Platforms, drafted)
     (space / "inventory" / "platforms.yml").write_text(yaml.safe_dump(known, sort_keys=False), encoding="utf-8")
     (space / "calendar.yml").write_bytes((folder / "calendar.yml").read_bytes())
 
