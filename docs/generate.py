@@ -180,7 +180,8 @@ def rules_page() -> str:
         lines += [f"- message: {_text(rule.message)}"]
         lines += [f"- 中文: {_text(rule.message_zh)}"] if rule.message_zh else []
         lines += [f"- what to do: {_text(rule.fix)}"] if rule.fix else []
-        lines += [f"- settled in the step: {rule.step}" + (", before which the move does not begin" if rule.gate else "")] if rule.step else []
+        gate = "; a gate: the move waits for it" if rule.gate else ""
+        lines += [f"- settled in the step: {rule.step}{gate}"] if rule.step else []
         lines += [f"- verification looks at: {_text(rule.check)}"] if rule.check else []
         lines += [f"- see {link}" for link in rule.links]
     return "\n".join(lines) + "\n"
