@@ -77,6 +77,12 @@ _BUILT_IN = frozenset({"core", "date", "pcre", "random", "reflection", "spl", "s
 """What every PHP has in it."""
 
 
+def family(product: str) -> str:
+    """A database product as far as data goes from one to the other as they are: MySQL and Percona are MariaDB's family."""
+    plain = product.strip().lower()
+    return "mariadb" if plain in {"mysql", "percona"} else plain
+
+
 def _database(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     product = _value(known, "database.product")
     if _value(known, "database.used") is False:
@@ -84,8 +90,8 @@ def _database(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     if product is None or not platforms.virtual_hosts:
         return {}
     offered = sorted({text for server in platforms.virtual_hosts for text in server.databases})
-    families = {text.split()[0].lower() for text in offered}
-    wanted = {"mysql": "mariadb", "percona": "mariadb"}.get(str(product).lower(), str(product).lower())
+    families = {family(text.split()[0]) for text in offered if text.strip()}
+    wanted = family(str(product))
     return {"database": (wanted in families or wanted == "sqlite", f"virtual hosts offer {', '.join(offered) or 'no database'}")}
 
 

@@ -128,6 +128,7 @@ class _Rows:
 
     def __init__(self, highs: ModuleType, limit: float) -> None:
         self.highs, self.model = highs, highs.Highs()
+        self.model.silent()  # else it prints its banner among what the command says
         for name, setting in {"output_flag": False, "time_limit": limit, "threads": 1, "random_seed": 1, "mip_rel_gap": 1e-4}.items():
             self.model.setOptionValue(name, setting)
 
