@@ -104,24 +104,29 @@ def _cluster(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     if static:
         return {"cluster_profile": ("static" if "static" in profiles else "none", why)}
     found: dict[str, Told] = {}
+    publishing = _publishing(known) if "static-export" in profiles else False
     if _value(known, "application.name") == "WordPress" and "wordpress" in profiles:
         allowed = {name.lower() for cluster in platforms.site_clusters for name in cluster.plugins}
         plugins = _value(known, "application.plugins")
         if plugins is None:
-            return {}
+            # unread plugins leave the managed WordPress open; an export takes over the pages whatever plugins made them
+            return {"cluster_profile": ("static-export", f"{why}; its plugins are unknown")} if publishing else {}
         foreign = sorted(str(name) for name in plugins if str(name).lower() not in allowed)
         found["cluster_plugins_foreign"] = (foreign, f"allowed plugins: {', '.join(sorted(allowed)) or 'none'}")
         if not foreign:
             return {**found, "cluster_profile": ("wordpress", why)}
-    if "static-export" in profiles:
-        # only a site that publishes and does not answer its visitors can be exported; who says so is asked for by rules
-        publishing = _value(known, "answer.publishing_only")
-        if publishing is None and _value(known, "declared.type") is not None:
-            publishing = _value(known, "declared.type") in {"information", "archive"}
-        if publishing is None:
-            return found
-        return {**found, "cluster_profile": ("static-export" if publishing else "none", why)}
-    return {**found, "cluster_profile": ("none", why)}
+    if publishing is None:
+        return found
+    return {**found, "cluster_profile": ("static-export" if publishing else "none", why)}
+
+
+def _publishing(known: Facts) -> bool | None:
+    """Whether a site only publishes and does not answer its visitors, so that it can be exported; None where nobody says."""
+    said = _value(known, "answer.publishing_only")
+    if said is not None:
+        return bool(said)
+    declared = _value(known, "declared.type")
+    return None if declared is None else declared in {"information", "archive"}
 
 
 def _room(known: Facts, platforms: Platforms) -> Mapping[str, Told]:

@@ -363,8 +363,8 @@ class Plan(_Part):
     id: Annotated[str, Field(pattern=r"^plan-[0-9a-f]{10}$")]
     fingerprint: Hash
     first_day: Day
-    follows: Annotated[str, Field(pattern=r"^(plan-[0-9a-f]{10})?$")] = ""
     made_from: MadeFrom
+    follows: Annotated[str, Field(pattern=r"^(plan-[0-9a-f]{10})?$")] = ""
     waves: tuple[Wave, ...] = ()
     moves: tuple[Move, ...] = ()
     groups: tuple[Group, ...] = ()
