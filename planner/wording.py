@@ -43,6 +43,15 @@ def show(name: str, value: Any, language: str = "en") -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def line(text: str) -> str:
+    """A sentence in one line, with control characters of observed text (C0, C1, bidirectional overrides) as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else "\\n" if c == "\n" else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text
+    )
+
+
 def size(value: float) -> str:
     """Bytes with a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -1,6 +1,7 @@
-"""What a plan is made from, read: workloads with facts, verdicts, sizes, costs, decisions, agreements and DNS records.
+"""What a plan is made from, read: workloads with facts, verdicts, sizes, costs, decisions, agreements, DNS records, moves that have begun.
 
-In: an open session, the workspace, today, the first day.  Out: `Inputs`, and sentences on what could not be read.
+In: an open session, the workspace, today, the first day, perhaps the plan to look back at.  Out: `Inputs`, and sentences on what could not
+be read.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import model
-from planner import calendars, costs, freshness, sizing, zonerecords
+from planner import calendars, costs, freshness, journal, sizing, zonerecords
 from planner.facts import Assembly
-from planner.planning.making import Inputs
-from planner.planning.subjects import Subject
+from planner.planning.subjects import Carried, Subject
+from planner.planning.values import Inputs
 from planner.workspace import Workspace
 
 
@@ -24,8 +25,8 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     assembly = Assembly(session, space, today)
     items = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
     zone, problems = zonerecords.records(space.platforms.dns, [str(name) for item in items if item.host_id for name in item.names])
-    agreed = _agreed(session)
-    subjects = [_subject(item, assembly, zone, agreed) for item in items]
+    agreed, carried = _agreed(session), _carried(session)
+    subjects = [_subject(item, assembly, zone, agreed, carried.get(item.id)) for item in items]
     calendar = calendars.load(space.root / freshness.CALENDAR)
     made_from = freshness.made_from(session, space, today)
     language = space.configuration.language
@@ -33,7 +34,10 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     return found, problems
 
 
-def _subject(item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: dict[tuple[str, str], date]) -> Subject:
+def _subject(
+    item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: dict[tuple[str, str], date],
+    carried: Carried | None,
+) -> Subject:  # fmt: skip
     facts = assembly.of(item)
     verdict = assembly.assess(item, facts)
     names = [str(name) for name in item.names]
@@ -46,6 +50,7 @@ def _subject(item: model.Workload, assembly: Assembly, zone: dict[str, dict[str,
         assembly.decisions.of(item.name, names), assembly.decisions.settled(item.name, names),
         [zone[name] for name in names if name in zone],
         next((agreed[name, verdict.recommendation] for name in (item.name, *names) if (name, verdict.recommendation) in agreed), None),
+        carried,
     )  # fmt: skip
 
 
@@ -57,6 +62,20 @@ def _agreed(session: Session) -> dict[tuple[str, str], date]:
     return {
         (site, row.placement): date.fromisoformat(row.cutover) for site, row in newest.items() if row.answer != "refused" and row.cutover
     }
+
+
+def _carried(session: Session) -> dict[int, Carried]:
+    """Workload's key → its move that a run has begun or finished and nobody has taken back; the newest plan's."""
+    found: dict[int, Carried] = {}
+    begun = select(model.Journal.plan_id).distinct()
+    for row in session.scalars(select(model.Plan).where(model.Plan.id.in_(begun)).order_by(model.Plan.created_at, model.Plan.id)):
+        states = journal.read(session, row.document)
+        moves = [move for move in row.document["moves"] if states[move["id"]].touched]
+        for identity, item in freshness.workloads(session, moves).items():
+            move = next(one for one in moves if one["id"] == identity)
+            done = states[identity].name == "done"
+            found[item.id] = Carried(row.id, move["placement"], move["destination"]["platform"], done)
+    return found
 
 
 def _rows(session: Session) -> Iterable[model.Agreement]:
