@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
 from inventory.conditions import Values
 from planner import wording
@@ -49,8 +49,7 @@ class Override:
         return {"placement": self.placement, "by": self.by, "why": self.why, "until": self.until and self.until.isoformat()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Finding:
+class Finding(NamedTuple):
     """What one rule says of a workload; `holds` None means that `missing` facts decide it.  Rules that do not hold are no findings.
 
     Its sentences are made when they are asked for: of a hundred findings few are ever read.
@@ -58,7 +57,7 @@ class Finding:
 
     of: Rule
     holds: bool | None
-    values: Values = field(repr=False)
+    values: Values
     language: str = "en"
 
     @property

@@ -23,7 +23,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy import update as change
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, findings, model, packing
+from inventory import catalogue, findings, garbage, model, packing
 from planner import assessment, workspace
 from planner.facts import Assembly
 from planner.policy import Facts, RuleSet
@@ -56,7 +56,8 @@ class _Made:
 
 def update(session: Session, assembly: Assembly, items: Sequence[model.Workload], at: datetime, *, everything: bool = False) -> Kept:
     """Bring the verdicts of `items` up to date; with `everything` also those that nothing has changed for."""
-    made = _made(session, assembly, items, at, everything)
+    with garbage.put_off():
+        made = _made(session, assembly, items, at, everything)
     _store(session, [made], assembly.rules)
     return Kept(len(made.new) + len(made.changed), made.of)
 
@@ -72,8 +73,9 @@ def update_all(session: Session, space: Workspace, at: datetime, *, everything: 
     keys = [(key, host) for key, host in session.execute(query)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if len(keys) <= MANY or cores == 1:
-        items = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
-        return update(session, Assembly(session, space, at.date()), items, at, everything=everything)
+        with garbage.put_off():
+            items = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
+            return update(session, Assembly(session, space, at.date()), items, at, everything=everything)
     # not forked: a copy of SQLite's locks would let two processes write at once
     with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = list(pool.map(_part, [space.root] * cores, _parts(keys, cores), [at] * cores, [everything] * cores))
@@ -99,7 +101,7 @@ def _part(root: Path, keys: Sequence[int], at: datetime, everything: bool) -> _M
     space = workspace.find(root)
     book = space.open_catalogue()
     try:
-        with book.session() as session:
+        with garbage.put_off(), book.session() as session:
             items = [
                 item
                 for some in catalogue.chunks(sorted(keys))
@@ -167,7 +169,8 @@ def _store(session: Session, parts: Sequence[_Made], rules: RuleSet) -> None:
             moved: dict[str, Any] = {name: bindparam(name) for name in (names or rows[0]) if name != "key"}
             session.execute(change(Table).where(Table.c.workload_id == bindparam("key")).values(moved), rows)
     _keep(session, rules)
-    session.expire_all()
+    for row in [row for row in session.identity_map.values() if isinstance(row, model.Verdict)]:
+        session.expire(row)  # statements go past the session's objects
 
 
 def _keep(session: Session, rules: RuleSet) -> None:

@@ -73,7 +73,7 @@ def _named(session: Session, sites: Sequence[str] | None) -> Iterator[tuple[int,
         yield from ((item.id, item.name, item.unit_code) for item in _chosen(session, sites))
         return
     query = select(model.Workload.id, model.Workload.name, model.Workload.unit_code).order_by(model.Workload.name)
-    yield from session.execute(query).tuples()
+    yield from ((key, name, unit) for key, name, unit in session.execute(query))
 
 
 def _row(name: str, unit: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
