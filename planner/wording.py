@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from inventory import findings
 from inventory.conditions import Values
 from planner.policy import Rule
 
@@ -23,9 +23,7 @@ def fix(rule: Rule, language: str = "en") -> str:
 
 def fill(text: str, values: Values, language: str = "en") -> str:
     """A sentence with the values of the facts that it names."""
-    if "{" not in text:
-        return text
-    return re.sub(r"\{([a-z][a-z0-9_.-]*)\}", lambda match: show(match.group(1), values.get(match.group(1), "?"), language), text)
+    return findings.filled(text, lambda name: show(name, values.get(name, "?"), language))
 
 
 def show(name: str, value: Any, language: str = "en") -> str:

@@ -44,31 +44,45 @@ def assess(
     space = workspace.find()
     today = catalogue.now().date()
     with space.open_catalogue().session() as session:
-        items = [catalogue.workload_by_name(session, name) for name in sites] if sites else list(_all(session))
-        assembly = facts.Assembly(session, space, today, items if sites else None)
         if what_if:
-            rows = _supposed(assembly, items, _changes(what_if))
+            items = _chosen(session, sites)
+            rows = _supposed(facts.Assembly(session, space, today, items if sites else None), items, _changes(what_if))
             table(rows, ["site", "unit", "verdict", "would_be", "strength", "because"], as_json=as_json, empty="nothing would change")
             return
-        found = verdicts.update(session, assembly, items, catalogue.now(), everything=again)
-        rows = [_row(item, found.of[item.id]) for item in items]
+        if sites:
+            items = _chosen(session, sites)
+            found = verdicts.update(session, facts.Assembly(session, space, today, items), items, catalogue.now(), everything=again)
+        else:
+            found = verdicts.update_all(session, space, catalogue.now(), everything=again)
+        rows = [_row(name, unit, found.of[key]) for key, name, unit in _named(session, sites) if key in found.of]
     counts = Counter(row["verdict"] for row in rows)
     order = ["site", "unit", "verdict", "strength", "state", "score", "effort_h", "confidence", "open_questions"]
     table(rows, order, as_json=as_json, empty="no sites yet: planner discover")
     note(
-        f"{found.assessed} assessed, {len(items) - found.assessed} as before; "
+        f"{found.assessed} assessed, {len(rows) - found.assessed} as before; "
         + ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
     )
 
 
-def _all(session: Session) -> Iterator[model.Workload]:
-    yield from session.scalars(select(model.Workload).order_by(model.Workload.name))
+def _chosen(session: Session, sites: Sequence[str] | None) -> list[model.Workload]:
+    if not sites:
+        return list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
+    found = {item.id: item for item in (catalogue.workload_by_name(session, name) for name in sites)}  # one may be named twice
+    return list(found.values())
 
 
-def _row(item: model.Workload, data: Mapping[str, Any]) -> dict[str, Any]:
+def _named(session: Session, sites: Sequence[str] | None) -> Iterator[tuple[int, str, str | None]]:
+    if sites:
+        yield from ((item.id, item.name, item.unit_code) for item in _chosen(session, sites))
+        return
+    query = select(model.Workload.id, model.Workload.name, model.Workload.unit_code).order_by(model.Workload.name)
+    yield from ((key, name, unit) for key, name, unit in session.execute(query))
+
+
+def _row(name: str, unit: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
     best = next((entry for entry in data["placements"] if entry["placement"] == data["recommendation"]), None)
     return {
-        "site": item.name, "unit": item.unit_code, "verdict": data["recommendation"], "strength": data["strength"],
+        "site": name, "unit": unit, "verdict": data["recommendation"], "strength": data["strength"],
         "state": best["state"] if best else "", "score": score(best["low"], best["high"]) if best else "",
         "effort_h": best["effort_h"] if best else None, "confidence": data["confidence"], "open_questions": len(data["would_settle"]),
     }  # fmt: skip
