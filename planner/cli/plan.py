@@ -18,6 +18,8 @@ from planner.cli.output import Json, emit, note, say, table, visible
 Start = Annotated[
     str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")
 ]
+MOVED = "it has been moved by "
+"""How `planning.subjects.stays` begins its reason for what is done."""
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
 
 
@@ -84,9 +86,14 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
     ]  # fmt: skip
     say(f"{document['id']}  fingerprint {document['fingerprint']}")
     table(rows, ["wave", "cutover", "move", "unit", "placement", "from", "to", "size", "by", "gates"], as_json=False, empty="nothing moves")
-    if document["left"]:
+    moved = [entry for entry in document["left"] if entry["why"].startswith(MOVED)]
+    stays = [entry for entry in document["left"] if entry not in moved]
+    if moved:
+        say("\nMoved already:")
+        table(moved, ["site", "unit", "why"], as_json=False, empty="")
+    if stays:
         say("\nStays where it is:")
-        table(document["left"], ["site", "unit", "recommendation", "why"], as_json=False, empty="")
+        table(stays, ["site", "unit", "recommendation", "why"], as_json=False, empty="")
     if document["shortfall"]:
         say("\nLacking:")
         rows = [

@@ -127,6 +127,27 @@ def occupied(items: Sequence[Subject], ids: Mapping[str, str], ends: Mapping[str
     return found
 
 
+def moved(items: Sequence[Subject], nodes: Sequence[Node]) -> list[Occupied]:
+    """What earlier plans brought to our nodes, or are bringing there: it holds its room for good, and no platform's `used` tells of it."""
+    capacity = {node.name: node.capacity for node in nodes}
+    found = []
+    for item in items:
+        move = item.begun.move if item.begun is not None else None
+        if move is None or move["destination"]["platform"] not in capacity:
+            continue
+        size, node = move["size"] or {}, move["destination"]["platform"]
+        disk = size.get("disk_bytes") or move["bytes"]
+        needs = _stated(disk_bytes=disk, cpus=size.get("cpus"), memory_bytes=size.get("memory_bytes"))
+        if move["placement"] == "virtual-host":
+            needs["accounts"] = 1.0
+        elif move["placement"] == "site-cluster":
+            needs = {"disk_bytes": float(disk)}
+        elif move["placement"] == "colocation":
+            needs = {"units": float(item.value("server.height_u") or UNKNOWN_HEIGHT_U), "ports": 1.0}
+        found.append(Occupied(node, item.name, {name: amount for name, amount in needs.items() if name in capacity[node]}))
+    return found
+
+
 def php(item: Subject, offered: Sequence[str]) -> str:
     """The PHP version that a site gets on a server that offers these; '' where it needs none."""
     if not item.value("site.php") or item.value("site.static"):

@@ -129,7 +129,7 @@ def make(inputs: Inputs) -> Made:
         dates = waves.schedule(scheduled_moves(moving, ids, tied, inputs.rules), _calendar(inputs), inputs.first_day)
         demands, assumed = _demands(moving, ids, dates, inputs)
         ends = {item.name: item.end for item in dates.scheduled}
-        held = fitting_in.occupied(inputs.subjects, ids, ends, platforms)
+        held = [*fitting_in.occupied(inputs.subjects, ids, ends, platforms), *fitting_in.moved(inputs.subjects, all_nodes)]
         previous = placed.assignments if placed is not None else {}
         placed = place(all_nodes, demands, held, spare=fitting_in.spare(platforms), previous=previous, sizes=_sizes(all_nodes))
         out = {one.demand: one.kind for one in placed.shortfalls}
@@ -139,6 +139,7 @@ def make(inputs: Inputs) -> Made:
             for resource, amount in purchase.needs.items():
                 _lacking(short, purchase.kind, purchase.zone, resource, amount, purchase.by, purchase.demands)
         gone = {*out} | {other for group in tied.groups for other in group.members if out.keys() & {*group.members}}
+        gone -= {ids[item.name] for item in moving if item.under_way is not None}  # half a move is worse than one without its group
         for item in moving:
             if ids[item.name] in gone:
                 kind = out.get(ids[item.name])
@@ -175,7 +176,7 @@ def _demands(
     machines: set[str] = set()
     horizon = max((item.cutover for item in dates.scheduled), default=inputs.first_day)
     for item in items:
-        if item.placement not in PLACES:
+        if item.placement not in PLACES or item.under_way is not None:  # what is under way holds its room already
             continue
         identity = ids[item.name]
         told = dates.of(identity)
@@ -228,6 +229,9 @@ def document(made: Made) -> dict[str, Any]:
         told = made.schedule.of(identity)
         address = given.get(item.name) or (by_host.get(item.host) if item.placement == "colocation" else None) or ("",)
         notes = made.assumed.get(identity, ())
+        if item.under_way is not None:
+            moves.append(writing.goes_on(item.under_way, made.groups.of[identity], told, inputs.language))
+            continue
         moves.append(
             writing.move(
                 item, identity, made.groups.of[identity], made.placed.assignments.get(identity, ""), address[0], told, inputs.platforms,
