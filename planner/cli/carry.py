@@ -222,9 +222,7 @@ def _permitted(
     return going, [f"{move['id']}: {reason}" for move in moves if move["id"] not in kept for reason in held[move["id"]]]
 
 
-def _together(
-    document: Mapping[str, Any], held: Mapping[str, list[str]], states: Mapping[str, journal.MoveState]
-) -> dict[str, list[str]]:
+def _together(document: Mapping[str, Any], held: Mapping[str, list[str]], states: Mapping[str, journal.MoveState]) -> dict[str, list[str]]:
     """What is held because a move of its own group is: sites with one database or docroot are not to be parted."""
     found: dict[str, list[str]] = {}
     for group in document["groups"]:
