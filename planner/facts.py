@@ -57,7 +57,7 @@ class Assembly:
             known |= self._servers.get(item.host.address, {})
         known |= _measured(self.sizes.get(item.name, sizing.UNKNOWN), known, self.space.platforms)
         known |= self._answered([item.name, *map(str, item.names)])
-        return self.derived(item, known)
+        return self.derived(item, _here(known))
 
     def derived(self, item: model.Workload, known: Facts) -> Facts:
         """The same with what follows from it, made anew: what would follow if something else were known, too."""
@@ -78,6 +78,16 @@ class Assembly:
 
 WINDOW_DAYS = 14
 """Our own samples of so many days: `planner size` takes as many, and its cost grows with them."""
+
+
+def _here(known: dict[str, Fact]) -> dict[str, Fact]:
+    """The same, where DNS leads to another address of the site's own host: whoever looked from outside could not know it."""
+    told, dns = known.get("http.dns_here"), known.get("http.dns")
+    if told is None or dns is None or told["value"] is not False or not isinstance(dns["value"], list):
+        return known
+    own = {text for text in value(known, "host.addresses", []) if not str(text).startswith(("127.", "::1", "fe80:"))}
+    shared = sorted(own & set(map(str, dns["value"])))
+    return known | {"http.dns_here": {**told, "value": True, "why": f"its host has the address {shared[0]}, too"}} if shared else known
 
 
 def _sizes(session: Session, platforms: Platforms, hosts: Collection[int] | None, today: date) -> dict[str, Size]:

@@ -132,6 +132,7 @@ def moves(session: Session, plans: Sequence[tuple[str, Json]], now: datetime) ->
     found = []
     for number, key in enumerate([*planned, *orphans], start=1):
         data = planned.get(key, {})
+        whole = journal.story(key[0], data, rows, planned) if data else rows.get(key, ())
         lines = [_Line(line, now) for line in rows.get(key, ())]
         steps = tuple(data.get("steps") or STEPS)
         source, destination, dns = (data.get(name) or {} for name in ("source", "destination", "dns"))
@@ -141,7 +142,7 @@ def moves(session: Session, plans: Sequence[tuple[str, Json]], now: datetime) ->
                 str(data.get("placement") or ""), str(data.get("profile") or ""), int(data.get("wave") or 0), steps,
                 str(source.get("host") or ""), str(source.get("address") or ""), str(destination.get("platform") or ""),
                 str(destination.get("address") or ""), int(data.get("bytes") or 0), int(data.get("files") or 0),
-                tuple(dns.get("records") or ()), _state(rows.get(key, ()), steps), _runs(lines), _freezes(lines, now),
+                tuple(dns.get("records") or ()), _state(whole, steps), _runs(lines), _freezes(lines, now),
                 tuple(_comparison(row, now) for row in compared.get(key, ())),
             )
         )  # fmt: skip

@@ -66,6 +66,8 @@ FACTS = {
     "site.certificate": N_("Certificate"), "site.proxy_to": N_("Proxied to"), "site.fastcgi_to": N_("FastCGI sockets"),
     "site.php": N_("Runs PHP"), "site.ports": N_("Ports"), "site.php_version": N_("PHP version"), "site.web_user": N_("Runs as user"),
     "site.pool": N_("PHP-FPM pool"), "site.static": N_("Static only"), "site.declared": N_("Declared"),
+    "site.userdirs": N_("Folders of users' homes"), "host.addresses": N_("Addresses of the host"),
+    "use.span_days": N_("Days between first and last in the logs"),
     "site.running": N_("Server is running"), "site.container": N_("Container"), "site.php_handler": N_("PHP handler"),
     "site.php_settings": N_("PHP settings"), "site.php_modules": N_("PHP modules"),
     "backend.kind": N_("Behind the proxy"), "backend.folder": N_("Folder behind the proxy"),

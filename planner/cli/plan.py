@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Start = Annotated[
     str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")
 ]
+MOVED = "it has been moved by "
+"""How `planning.subjects.stays` begins its reason for what is done."""
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
 
 
@@ -124,9 +126,14 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         as_json=False,
         empty="nothing moves",
     )
-    if document["left"]:
+    moved = [entry for entry in document["left"] if entry["why"].startswith(MOVED)]
+    stays = [entry for entry in document["left"] if entry not in moved]
+    if moved:
+        say("\nMoved already:")
+        table(moved, ["site", "unit", "why"], as_json=False, empty="")
+    if stays:
         say("\nStays where it is:")
-        table(document["left"], ["site", "unit", "recommendation", "why"], as_json=False, empty="")
+        table(stays, ["site", "unit", "recommendation", "why"], as_json=False, empty="")
     _print_hosts(document)
     if document["shortfall"]:
         say("\nLacking:")

@@ -64,7 +64,9 @@ def planned(campus, space):
     campus.planner(space, "generate")
     assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
     campus.planner(space, "plan", "approve", "--by", "the lab", "--despite", "this is a lab")
-    return next((space / "plans").iterdir()) / "bundle"
+    (plan,) = (space / "plans").iterdir()
+    campus.notes["plan"] = plan.name
+    return plan / "bundle"
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +211,7 @@ def test_nothing_that_was_accepted_is_lost_and_reading_never_stops(campus, space
 def test_a_second_run_changes_nothing(campus, space, moved):
     before = rows(space, "select count(*) from journal")
     said = campus.planner(space, "run", "--yes").stdout
-    assert "nothing to do: 4 of 4 moves are done; 0 changes" in said
+    assert "nothing to do: 4 of 5 moves are done; 0 changes" in said, "conf2009 is retired by people"
     assert rows(space, "select count(*) from journal") == before
     would = json.loads(campus.planner(space, "drift", "--json").stdout)
     assert {row["move"]: (row["would_change"], row["trouble"]) for row in would} == {name: ([], "") for name in MOVES}
@@ -349,3 +351,40 @@ def test_a_failed_step_leaves_the_old_site_writable(campus, space, moved):
     campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test")
     assert "still writable" in ctl(campus, "curl", "-s", "http://events.phys.campus.test/")
     assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
+
+
+def test_a_plan_made_anew_goes_on_with_what_is_under_way_and_leaves_out_what_is_done(campus, space, moved):
+    old = campus.notes["plan"]
+    campus.planner(space, "rollback", "events.phys.campus.test", "--yes")
+    campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test", "--until", "preseed")
+    plan = json.loads(campus.planner(space, "plan", "--json").stdout)
+    assert {move["id"] for move in plan["moves"]} == {"events-phys-campus-test", "conf2009-phys-campus-test"}
+    told = {entry["site"]: entry["why"] for entry in plan["left"]}
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    for site in ("www.hist.campus.test", "www.phys.campus.test", "odd.campus.test"):
+        assert told[site] == f"it has been moved by {old} on {today}"
+    said = campus.planner(space, "plan", "diff", old, plan["id"]).stdout
+    assert "www.hist.campus.test" in said or "www-hist-campus-test" in said
+    campus.planner(space, "generate")
+    assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
+    campus.planner(space, "plan", "approve", "--by", "the lab", "--despite", "this is a lab")
+    now = status(campus, space)["events-phys-campus-test"]
+    assert (now["state"], now["next"]) == ("under way", "freeze")
+    campus.planner(space, "run", "--yes")
+    assert status(campus, space)["events-phys-campus-test"]["state"] == "done"
+    steps = rows(space, f"select step from journal where move='events-phys-campus-test' and event='started' and plan_id='{plan['id']}'")
+    assert [step for (step,) in steps] == ["freeze", "sync", "verify", "cutover", "watch"], "it went on where it stood"
+    assert "nothing to do" in campus.planner(space, "run", old, "--yes").stdout, "and the former plan knows that it is done"
+    assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
+
+
+def test_what_people_carried_out_is_said_and_taken_back(campus, space, moved):
+    name = "conf2009.phys.campus.test"
+    assert "what was done?" in campus.planner(space, "plan", "done", name, code=2).stderr
+    campus.planner(space, "plan", "done", name, "--by", "Zhao Min", "--note", "archived, record 2026-117")
+    row = status(campus, space)["conf2009-phys-campus-test"]
+    assert (row["state"], row["by"]) == ("done", "Zhao Min")
+    left = {entry["site"]: entry["why"] for entry in json.loads(campus.planner(space, "plan", "--json").stdout)["left"]}
+    assert left[name].startswith("it has been moved by plan-")
+    campus.planner(space, "plan", "done", name, "--withdraw")
+    assert name in {move["site"] for move in json.loads(campus.planner(space, "plan", "--json").stdout)["moves"]}
