@@ -47,9 +47,9 @@ def begun(*, done):
 
 def test_what_is_under_way_goes_on_as_it_was_begun():
     document = plan(subject("a.x.edu", "retire", begun=begun(done=False)), subject("b.x.edu"))
-    moves = {move["id"]: move for move in document["moves"]}
-    assert (moves["a-x-edu"]["placement"], moves["a-x-edu"]["destination"]) == ("virtual-host", begun(done=False).move["destination"])
-    assert set(moves) == {"a-x-edu", "b-x-edu"}
+    found = moves(document)
+    assert (found["a-x-edu"]["placement"], found["a-x-edu"]["destination"]) == ("virtual-host", begun(done=False).move["destination"])
+    assert set(found) == {"a-x-edu", "b-x-edu"}
     assert document["left"] == []
 
 
