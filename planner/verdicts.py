@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from planner import assessment
+from planner.assessment import Override
 from planner.facts import Assembly
+from planner.policy import Facts
 
 Table = model.table(model.Verdict)
 
@@ -27,6 +29,15 @@ class Kept:
 
     assessed: int
     of: Mapping[int, Mapping[str, Any]]
+
+
+def marked(facts: Facts, override: Override | None, names: frozenset[str]) -> str:
+    """What a verdict was made from, as one SHA-256: the values of the facts that rules ask for (`names`), and an admin's own choice.
+
+    Kept beside the verdict; when it is another today, the verdict has to be made again.
+    """
+    chosen = {"override": {"value": override.to_json()}} if override else {}
+    return assessment.facts_hash({**facts, **chosen}, names | {"override"})
 
 
 def update(session: Session, assembly: Assembly, items: Sequence[model.Workload], at: datetime, *, everything: bool = False) -> Kept:
@@ -40,7 +51,7 @@ def update(session: Session, assembly: Assembly, items: Sequence[model.Workload]
     for item in items:
         facts = assembly.of(item)
         override = assembly.override(item)
-        mark = assessment.facts_hash({**facts, **({"override": {"value": override.to_json()}} if override else {})}, names | {"override"})
+        mark = marked(facts, override, names)
         row = stored.get(item.id)
         same = row is not None and (row.facts_hash, row.rules_hash, row.assessed_at.date()) == (mark, assembly.rules.hash, at.date())
         if row is not None and same and not everything:
