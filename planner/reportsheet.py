@@ -27,14 +27,21 @@ Cell = str | float | None
 Table = tuple[str, Sequence[str], Sequence[Sequence[Cell]]]
 
 HEADINGS = {
-    "units": (N_("Code"), N_("Unit"), N_("Head"), N_("Contact"), N_("Hosts"), N_("Sites"), N_("Hidden"), N_("Missing"), N_("Planned"),
-              N_("Moved"), N_("Cost a year"), N_("Unknown"), N_("Cost once"), N_("Unknown")),
-    "sites": (N_("Site"), N_("Unit"), N_("Host"), N_("Status"), N_("Recommendation"), N_("Strength"), N_("State"), N_("Score from"),
-              N_("Score to"), N_("Hours"), N_("Hours at most"), N_("Confidence"), N_("In one sentence"), N_("Decided by"), N_("Cutover"), N_("Cost a year"),
-              N_("Cost once"), N_("For the unit to settle"), N_("Open questions")),
-    "plan": (N_("Wave"), N_("Cutover"), N_("Site"), N_("Unit"), N_("Placement"), N_("From"), N_("To"), N_("Work begins"),
-             N_("Trial run ends"), N_("Hours"), N_("Bytes"), N_("Cost a year"), N_("Cost once"), N_("Open gates"), N_("The unit's word"),
-             N_("Carried out"), N_("State"), N_("Note")),
+    "units": (
+        N_("Code"), N_("Unit"), N_("Head"), N_("Contact"), N_("Hosts"), N_("Sites"), N_("Hidden"), N_("Missing"), N_("Planned"),
+        N_("Moved"), N_("Cost a year"), N_("Unknown"), N_("Cost once"), N_("Unknown"),
+    ),
+    "sites": (
+        N_("Site"), N_("Unit"), N_("Host"), N_("Status"), N_("Recommendation"), N_("Strength"), N_("State"),
+        N_("Score from"), N_("Score to"), N_("Hours"), N_("Hours at most"), N_("Confidence"), N_("In one sentence"), N_("Decided by"),
+        N_("Cutover"), N_("Cost a year"),
+        N_("Cost once"), N_("For the unit to settle"), N_("Open questions"),
+    ),
+    "plan": (
+        N_("Wave"), N_("Cutover"), N_("Site"), N_("Unit"), N_("Placement"), N_("From"), N_("To"), N_("Work begins"), N_("Trial run ends"),
+        N_("Hours"), N_("Bytes"), N_("Cost a year"), N_("Cost once"), N_("Open gates"), N_("The unit's word"), N_("Carried out"),
+        N_("State"), N_("Note"),
+    ),
     "costs": (N_("Of"), N_("Moves"), N_("Cost a year"), N_("Unknown"), N_("Cost once"), N_("Unknown")),
     "shortfalls": (N_("For"), N_("Zone"), N_("What"), N_("Lacking"), N_("By"), N_("Workloads")),
     "left": (N_("Site"), N_("Unit"), N_("Recommendation"), N_("Why it stays")),
@@ -65,7 +72,7 @@ def workbook(report: Report, language: str = "en") -> bytes:
         for number, row in enumerate(rows, start=1):
             for index, cell in enumerate(row):
                 if isinstance(cell, str):
-                    page.write_string(number, index, visible(cell[:_LONGEST]), text)
+                    page.write_string(number, index, "\n".join(map(visible, cell[:_LONGEST].split("\n"))), text)
                 elif cell is not None:
                     page.write_number(number, index, cell, amount)
     book.close()
@@ -124,7 +131,8 @@ def _site(site: Site, names: dict[str, str], words: Words) -> list[Cell]:
     dates = move.schedule if move is not None else {}
     cost = move.cost if move is not None else {}
     return [
-        *first, *said, str(dates.get("cutover") or ""), _amount(cost.get("yearly")), _amount(cost.get("once")), "\n".join(site.gates), questions,
+        *first, *said, str(dates.get("cutover") or ""), _amount(cost.get("yearly")), _amount(cost.get("once")), "\n".join(site.gates),
+        questions,
     ]  # fmt: skip
 
 

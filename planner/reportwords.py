@@ -214,6 +214,12 @@ SENTENCES = (
     N_("{node}: if it fails, {n} of its workloads find no room"), N_("{move}: no date, for {other} has none"),
     N_("{move}: no night found; {reason}"), N_("{move}: the address {address} is used by another"),
     N_("{move}: the address {address} can no longer be given"),
+    # planner.costs: why a cost is unknown
+    N_("its disk is unknown"), N_("its cpus is unknown"), N_("its memory is unknown"), N_("its height is unknown"),
+    N_("its power is unknown"),
+    N_("no flavour holds it"), N_("the flavour {name} has no price (yearly)"), N_("the tariff of {placement} is not in platforms.yml"),
+    N_("the price of an engineer's hour (tariffs.hour) is not in platforms.yml"), N_("the effort is unknown: it was not assessed"),
+    N_("no placement is recommended yet: planner assess"),
     # planner.assessment: why an override does not count
     N_("it ended on {day}"), N_("a block holds, and an override cannot pass it"),
     # inventory.reconcile, inventory.ownership and inventory.identify: who owns it, why a fact holds
@@ -255,6 +261,9 @@ SENTENCES = (
     N_("a content system without a sign of accounts for visitors"), N_("the module is loaded, and is bought for encoded files"),
     N_("no sign of software beside web server, PHP and database"), N_("its files are small, and so its database will be"),
     N_("an application or a program behind a proxy answers"), N_("inferred"),
+    N_("an admin is declared, and nothing says that it is a student"), N_("it is a system, and nobody has said"),
+    N_("it sleeps, or is an archive"), N_("its name or purpose speaks of students' data, and it is a system"),
+    N_("its name or purpose speaks of health, card, password or personnel data, and it is a system"),
     # planner.comparison, planner.contents, planner.verification: what was compared, and what was not
     N_("{n} of {all} pages differ"), N_("no page with content was compared"), N_("not compared: {url}"),
     N_("only {n} of {all} pages could be compared"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
