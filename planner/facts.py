@@ -45,8 +45,8 @@ class Assembly:
         priced = any(getattr(tariffs, name) is not None for name in ("site_cluster", "virtual_host", "vps", "colocation", "retire"))
         return space.rules if priced else space.rules.unpriced()
 
-    def of(self, item: model.Workload) -> Facts:
-        """What is known of one workload.  An absent name is unknown."""
+    def of(self, item: model.Workload, on: date | None = None) -> Facts:
+        """What is known of one workload.  An absent name is unknown.  `on`: what follows from it is reckoned for that day, not today."""
         seen = self._seen.get(item.host_id or 0, "")
         known: dict[str, Fact] = {}
         for name, fact in item.facts.items():
@@ -57,13 +57,13 @@ class Assembly:
             known |= self._servers.get(item.host.address, {})
         known |= _measured(self.sizes.get(item.name, sizing.UNKNOWN), known, self.space.platforms)
         known |= self._answered([item.name, *map(str, item.names)])
-        return self.derived(item, _here(known))
+        return self.derived(item, _here(known), on)
 
-    def derived(self, item: model.Workload, known: Facts) -> Facts:
+    def derived(self, item: model.Workload, known: Facts, on: date | None = None) -> Facts:
         """The same with what follows from it, made anew: what would follow if something else were known, too."""
         names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
         bare = {name: fact for name, fact in known.items() if not name.startswith("fit.")}  # what fitted before need not fit now
-        told = signs.derive(bare, self.today)
+        told = signs.derive(bare, on or self.today)
         return {**told, **fitting.facts(told, names, address, self.space.platforms, self.space.campus)}
 
     def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from inventory import catalogue, findings, garbage, model, packing
 from planner import assessment, workspace
+from planner.assessment import Override
 from planner.facts import Assembly
 from planner.policy import Facts, RuleSet
 from planner.workspace import Workspace
@@ -52,6 +53,15 @@ class _Made:
     changed: list[dict[str, Any]]
     aged: list[dict[str, Any]]
     of: dict[int, Mapping[str, Any]]
+
+
+def marked(facts: Facts, override: Override | None, names: frozenset[str]) -> str:
+    """What a verdict was made from, as one SHA-256: the values of the facts that rules ask for (`names`), and an admin's own choice.
+
+    Kept beside the verdict; when it is another today, the verdict has to be made again.
+    """
+    chosen = {"override": {"value": override.to_json()}} if override else {}
+    return assessment.facts_hash({**facts, **chosen}, names | {"override"})
 
 
 def update(session: Session, assembly: Assembly, items: Sequence[model.Workload], at: datetime, *, everything: bool = False) -> Kept:
@@ -119,9 +129,7 @@ def _made(session: Session, assembly: Assembly, items: Sequence[model.Workload],
     for item in items:
         facts = assembly.of(item)
         override = assembly.override(item)
-        mark = assessment.facts_hash(
-            {**facts, **({"override": {"value": override.to_json()}} if override else {})}, rules.asked | {"override"}
-        )
+        mark = marked(facts, override, rules.asked)
         row = stored.get(item.id)
         if not everything and row is not None and (row.facts_hash, row.rules_hash) == (mark, rules.hash) and "whole" not in row.reasons:
             believed = _confidence(row.summary, row.reasons, facts, assembly)
