@@ -14,7 +14,7 @@ from planner.platforms import Platforms
 
 FIRST_DAY = date(2026, 11, 24)
 GB = 1_000_000_000
-HASHES = {name: "1" * 64 for name in ("rules", "platforms", "calendar", "decisions")}
+HASHES = dict.fromkeys(("rules", "platforms", "calendar", "decisions"), "1" * 64)
 
 PLATFORMS = {
     "virtual_hosts": [
