@@ -13,7 +13,10 @@ CLUSTER = {
 }  # fmt: skip
 
 
-def fits(known, names=(), address="", platforms=None, school=campus([], [])):
+NO_SCHOOL = campus([], [])
+
+
+def fits(known, names=(), address="", platforms=None, school=NO_SCHOOL):
     made = Platforms.model_validate({"virtual_hosts": [SERVER], "site_clusters": [CLUSTER], **(platforms or {})})
     facts = {name: {"value": value} for name, value in known.items()}
     found = fitting.facts(facts, names, address, made, school)
