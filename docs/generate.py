@@ -31,7 +31,7 @@ from inventory import collector, errors  # noqa: E402
 from inventory.probes import registry  # noqa: E402
 from inventory.probes.base import Probe  # noqa: E402
 from inventory.ssh import elevation  # noqa: E402
-from planner import policy  # noqa: E402
+from planner import policy, wording  # noqa: E402
 from planner.cli import app  # noqa: E402
 
 NOTICE = "<!-- Written by docs/generate.py: change {source}, then run `python docs/generate.py`. -->\n"
@@ -176,11 +176,12 @@ def rules_page() -> str:
     lines += [f"| [`{rule.id}`](#{rule.id}) | {_effect(rule)} | {', '.join(rule.placements)} |" for rule in rules]
     for rule in rules:
         lines += ["", f"## {rule.id}", "", rule.help.strip(), ""]
-        lines += [f"- effect: {_effect(rule)}, for {', '.join(rule.placements)}", f"- when: `{_condition(rule.when)}`"]
+        lines += [f"- effect: {_effect(rule)}, for {', '.join(rule.placements)}", f"- when: `{wording.condition(rule.when)}`"]
         lines += [f"- message: {_text(rule.message)}"]
         lines += [f"- 中文: {_text(rule.message_zh)}"] if rule.message_zh else []
         lines += [f"- what to do: {_text(rule.fix)}"] if rule.fix else []
-        lines += [f"- settled in the step: {rule.step}" + (", before which the move does not begin" if rule.gate else "")] if rule.step else []
+        gate = "; a gate: the move waits for it" if rule.gate else ""
+        lines += [f"- settled in the step: {rule.step}{gate}"] if rule.step else []
         lines += [f"- verification looks at: {_text(rule.check)}"] if rule.check else []
         lines += [f"- see {link}" for link in rule.links]
     return "\n".join(lines) + "\n"
@@ -189,25 +190,6 @@ def rules_page() -> str:
 def _effect(rule: policy.Rule) -> str:
     extra = f" {rule.points:+d} {rule.dimension}" if rule.points else ""
     return rule.effect + extra + (f", {rule.effort_h:g} h" if rule.effort_h else "")
-
-
-def _condition(when: dict[str, Any], inside: bool = False) -> str:
-    if "all" in when or "any" in when:
-        word = "all" if "all" in when else "any"
-        text = {"all": " and ", "any": " or "}[word].join(_condition(item, True) for item in when[word])
-        return f"({text})" if inside else text
-    if "not" in when:
-        return f"not {_condition(when['not'], True)}"
-    if "known" in when:
-        return f"{when['known']} is known"
-    if "always" in when:
-        return "always"
-    operator, value = next((key, value) for key, value in when.items() if key != "fact")
-    words = {"not": "is not"}.get(operator, operator)
-    if operator == "empty":
-        return f"{when['fact']} is {'empty' if value else 'not empty'}"
-    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
-    return f"{when['fact']} {words} {shown}"
 
 
 # ---------------------------------------------------------------- exit codes

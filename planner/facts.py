@@ -31,14 +31,19 @@ class Assembly:
     def __init__(self, session: Session, space: Workspace, today: date, items: Sequence[model.Workload] | None = None) -> None:
         """`items`: the workloads that will be asked for; all without."""
         self.space, self.today = space, today
-        tariffs = space.platforms.tariffs
-        priced = any(getattr(tariffs, name) is not None for name in ("site_cluster", "virtual_host", "vps", "colocation", "retire"))
-        self.rules: RuleSet = space.rules if priced else space.rules.unpriced()
+        self.rules = self.rules_of(space)
         self.sizes = _sizes(session, space.platforms, None if items is None else {item.host_id for item in items if item.host_id}, today)
         self._servers = _servers(session)
         self._seen = _seen(session)
         self.decisions = decisions.standing(session, today)
         self._answered = answers.facts(session)
+
+    @staticmethod
+    def rules_of(space: Workspace) -> RuleSet:
+        """The rules in force: a center without tariffs does not weigh costs."""
+        tariffs = space.platforms.tariffs
+        priced = any(getattr(tariffs, name) is not None for name in ("site_cluster", "virtual_host", "vps", "colocation", "retire"))
+        return space.rules if priced else space.rules.unpriced()
 
     def of(self, item: model.Workload) -> Facts:
         """What is known of one workload.  An absent name is unknown."""

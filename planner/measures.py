@@ -53,7 +53,7 @@ class Subject:
 def subjects(session: Session, only: Collection[int] | None = None) -> list[Subject]:
     """Workloads by name; `only` by id."""
     workload, host = model.Workload, model.Host
-    query = select(workload.name, workload.unit_code, workload.host_id, host.address, model.Verdict.recommendation, model.Verdict.data)
+    query = select(workload.name, workload.unit_code, workload.host_id, host.address, model.Verdict.recommendation, model.Verdict.summary)
     query = query.outerjoin(host, workload.host_id == host.id).outerjoin(model.Verdict, model.Verdict.workload_id == workload.id)
     machines = _machines(session)
     found = []

@@ -36,7 +36,11 @@ The order of work:
   planner coverage             what could not be read, and the line for sudoers that would fill each gap
   planner access               the least privilege that works: helper, sudoers, account recipe
   planner changes, reparse     what changed since the last visit; stored visits read again after an upgrade
-  planner assess, plan         verdicts with reasons; destinations and waves
+  planner size                 how large each workload is, and what it would cost where
+  planner questions            what only people can say, most decisive first; import takes the answers back
+  planner assess, rules        verdicts with reasons, and what they hang on; the rules that speak
+  planner plan                 groups, dates, destinations; why, shift, prove, calendar, diff, check, adopt, override
+  planner plan approve         release a plan; agree, settle: a unit's word, a condition that is met
   planner history              how much of what hosts said is kept, and for how long
   planner generate             the plan as Ansible playbooks, for review
   planner run                  carry it out, or go on where it stopped
