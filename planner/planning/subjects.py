@@ -25,7 +25,7 @@ PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server",
 
 @dataclass(frozen=True)
 class Carried:
-    """A move that a run (or people) has finished (`done`, on the day `on`) or begun: of which plan, as which placement, onto which platform."""
+    """A move that a run or people finished (`done`, on the day `on`) or began: of which plan, as which placement, onto which platform."""
 
     plan: str
     placement: str
@@ -90,7 +90,9 @@ def stays(item: Subject) -> str:
     if item.carried is not None:
         # planned anew it would be moved a second time, over what its visitors have written since
         when = f" on {item.carried.on}" if item.carried.on else ""
-        return f"{item.carried.plan} has moved it{when}" if item.carried.done else f"{item.carried.plan} has begun to move it; the run goes on"
+        if item.carried.done:
+            return f"{item.carried.plan} has moved it{when}"
+        return f"{item.carried.plan} has begun to move it; the run goes on"
     left = item.decisions.get("leave")
     if left is not None:
         return f"{left.by} decided that it stays: {left.why}"

@@ -96,7 +96,9 @@ def test_a_gate_holds_one_move_and_the_others_go(campus, desk, first):
     assert ctl(campus, "dig", "+short", "geo.campus.test").split() == ["198.51.100.110"]
     assert "Geography" in ctl(campus, "curl", "-s", "http://geo.campus.test/")
     for rule in ("undeclared", "infection-likely"):
-        campus.planner(desk, "plan", "settle", "tools.archives.campus.test", rule, "--by", "Ma Yan", "--why", "looked at, and declared by letter")
+        campus.planner(
+            desk, "plan", "settle", "tools.archives.campus.test", rule, "--by", "Ma Yan", "--why", "looked at, and declared by letter"
+        )
     assert status(campus, desk)["tools-archives-campus-test"]["held"] == []
 
 
