@@ -31,13 +31,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import verdict_cases
+from sqlalchemy import func, insert, select
+
 from bench import measuring
 from bench.growth import plot
 from inventory import garbage, model
 from planner import assessment, verdicts, workspace
 from planner.facts import Assembly
 from planner.workspace import Workspace
-from sqlalchemy import func, insert, select
 
 AT = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 PEER = Path(__file__).parent / "clients" / "jsonlogic.py"

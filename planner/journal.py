@@ -31,7 +31,7 @@ _STATES = {"started": "started", "done": "done", "failed": "failed", "undo-start
 class MoveState:
     """`steps`: step → waiting, started, done, failed, undoing or undo-failed, in order; `begun`: whether anything was ever done.
 
-    `by` is who said that people have carried it out, '' where nobody did.
+    `by` is who said that people have carried it out, and `on` the day on which; '' where nobody did.
     """
 
     steps: dict[str, str]
@@ -41,6 +41,7 @@ class MoveState:
     error: str = ""
     last: datetime | None = None
     by: str = ""
+    on: str = ""
 
     @property
     def name(self) -> str:
@@ -105,7 +106,7 @@ def state(steps: Sequence[str], rows: Iterable[model.Journal]) -> MoveState:
         now.last = row.at
         now.take(row.step, row.event, str(row.detail.get("error", "")))
         if row.step == BY_HAND:
-            now.by = str(row.detail.get("by", "")) if row.event == "done" else ""
+            now.by, now.on = (str(row.detail.get(name, "")) if row.event == "done" else "" for name in ("by", "on"))
     return now
 
 

@@ -63,7 +63,7 @@ def decided(**values):
 
 def subject(name, placement="virtual-host", *, host="old", address="", disk=GB, strength="dominant", names=None, unit="hist", **more):
     """`more`: fields of `Subject`, or facts with `__` for the dot."""
-    fields = {key: more.pop(key) for key in ("decisions", "settled", "records", "agreed", "begun", "kind") if key in more}
+    fields = {key: more.pop(key) for key in ("decisions", "settled", "records", "agreed", "carried", "kind") if key in more}
     values = {"site.docroot": f"/var/www/{name}", "site.static": True, "content.bytes": disk or 0, "site.declared": True}
     values |= {key.replace("__", "."): value for key, value in more.items()}
     facts = {key: {"value": value, "evidence": [], "why": ""} for key, value in values.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,11 +20,11 @@ from planner.cli.output import Json, emit, note, say, table, visible
 if TYPE_CHECKING:
     from planner.planning.values import Inputs, Made
 
+MOVED = re.compile(r"plan-[0-9a-f]{10} has (moved|begun to move) it")
+"""How `planning.subjects.stays` tells of what an earlier plan did."""
 Start = Annotated[
     str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")
 ]
-MOVED = "it has been moved by "
-"""How `planning.subjects.stays` begins its reason for what is done."""
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
 
 
@@ -126,10 +127,10 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         as_json=False,
         empty="nothing moves",
     )
-    moved = [entry for entry in document["left"] if entry["why"].startswith(MOVED)]
+    moved = [entry for entry in document["left"] if MOVED.match(entry["why"])]
     stays = [entry for entry in document["left"] if entry not in moved]
     if moved:
-        say("\nMoved already:")
+        say("\nMoved already, or on the way:")
         table(moved, ["site", "unit", "why"], as_json=False, empty="")
     if stays:
         say("\nStays where it is:")

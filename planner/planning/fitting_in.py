@@ -188,12 +188,10 @@ def occupied(items: Sequence[Subject], ids: Mapping[str, str], ends: Mapping[str
             found.append(Occupied(node, item.name, _held(item, kind, platforms), end.toordinal() if end is not None else None))
     known = {name for kind in PLACES for name in platforms.places(kind)}
     for item in sorted(items, key=lambda one: one.name):
-        if item.begun is None:
-            continue
-        node, kind = str(item.begun.move["destination"]["platform"]), str(item.begun.move["placement"])
+        carried = item.carried
         # once it is discovered where it has been brought to, it stands above
-        if node in known and not any((node, str(name)) in there for name in item.names):
-            found.append(Occupied(node, f"{item.name}, moved", needs(item, kind, platforms, []), None))
+        if carried is not None and carried.platform in known and not any((carried.platform, str(name)) in there for name in item.names):
+            found.append(Occupied(carried.platform, f"{item.name}, moved", needs(item, carried.placement, platforms, []), None))
     return found
 
 

@@ -1,11 +1,12 @@
-"""What a plan is made from, read: workloads with facts, verdicts, sizes, costs, decisions, agreements and DNS records.
+"""What a plan is made from, read: workloads with facts, verdicts, sizes, costs, decisions, agreements, DNS records, moves that have begun.
 
-In: an open session, the workspace, today, the first day.  Out: `Inputs`, and sentences on what could not be read.
+In: an open session, the workspace, today, the first day, perhaps the plan to look back at.  Out: `Inputs`, and sentences on what could not
+be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from inventory import model
 from planner import calendars, costs, freshness, journal, sizing, zonerecords
 from planner.facts import Assembly
-from planner.planning.subjects import Begun, Subject
+from planner.planning.subjects import Carried, Subject
 from planner.planning.values import Inputs
 from planner.workspace import Workspace
 
@@ -24,9 +25,8 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     assembly = Assembly(session, space, today)
     items = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
     zone, problems = zonerecords.records(space.platforms.dns, [str(name) for item in items if item.host_id for name in item.names])
-    agreed = _agreed(session)
-    begun = _begun(session, items, first_day)
-    subjects = [_subject(item, assembly, zone, agreed, begun.get(item.name)) for item in items]
+    agreed, carried = _agreed(session), _carried(session)
+    subjects = [_subject(item, assembly, zone, agreed, carried.get(item.id)) for item in items]
     calendar = calendars.load(space.root / freshness.CALENDAR)
     made_from = freshness.made_from(session, space, today)
     language = space.configuration.language
@@ -35,8 +35,8 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
 
 
 def _subject(
-    item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: Mapping[tuple[str, str, str], date],
-    begun: Begun | None,
+    item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]],
+    agreed: Mapping[tuple[str, str, str], date], carried: Carried | None,
 ) -> Subject:  # fmt: skip
     facts = assembly.of(item)
     verdict = assembly.assess(item, facts)
@@ -49,14 +49,14 @@ def _subject(
         facts, verdict, size, costs.costs(size, assembly.space.platforms, efforts, machine),
         assembly.decisions.of(item.name, names), assembly.decisions.settled(item.name, names),
         [zone[name] for name in names if name in zone],
-        _night(item, names, verdict.recommendation, agreed), begun,
+        _night(item, names, verdict.recommendation, agreed),
+        carried,
     )  # fmt: skip
 
 
 def _night(item: model.Workload, names: Iterable[str], placement: str, agreed: Mapping[tuple[str, str, str], date]) -> date | None:
     host = item.host.name if item.host is not None else ""
-    plain = item.name.partition("@")[0]
-    keys = [(name, where, placement) for where in (host, "") for name in (plain, *names)]
+    keys = [(name, where, placement) for where in (host, "") for name in (item.name.partition("@")[0], *names)]
     return next((agreed[key] for key in keys if key in agreed), None)
 
 
@@ -66,8 +66,7 @@ def _agreed(session: Session) -> dict[tuple[str, str, str], date]:
     The host is '' for a word that was kept without one.
     """
     newest: dict[tuple[str, str], model.Agreement] = {}
-    query = select(model.Agreement).where(model.Agreement.withdrawn_at.is_(None)).order_by(model.Agreement.id)
-    for row in session.scalars(query):
+    for row in _rows(session):
         site, _, host = row.site.partition("@")
         newest[site, host] = row
     return {
@@ -77,24 +76,20 @@ def _agreed(session: Session) -> dict[tuple[str, str, str], date]:
     }
 
 
-def _begun(session: Session, items: Sequence[model.Workload], first_day: date) -> dict[str, Begun]:
-    """Workloads whose move was begun or done by any plan, by their names; what was taken back is none of them."""
-    rows = journal.told(session)
-    plans = sorted({plan for plan, _ in rows})
-    moves = journal.documents(session, plans)
-    known = {item.name for item in items}
-    found: dict[str, tuple[int, Begun]] = {}
-    for plan in plans:
-        mine = [moves[key] for key in rows if key[0] == plan and key in moves]
-        for identity, item in freshness.workloads(session, mine).items():
-            move = moves[plan, identity]
-            lines = journal.story(plan, move, rows, moves)
-            now = journal.state(move["steps"], lines)
-            last = rows[plan, identity][-1]
-            if not now.touched or item.name not in known or found.get(item.name, (0,))[0] > last.id:
-                continue
-            told = str(last.detail.get("on", "")) if last.step == journal.BY_HAND else ""
-            on = date.fromisoformat(told) if told else last.at.date()
-            night = date.fromisoformat(move["schedule"]["cutover"]) if move["schedule"] else first_day
-            found[item.name] = (last.id, Begun(plan, move, now.name == "done", on, night if night > first_day else None))
-    return {name: begun for name, (_, begun) in found.items()}
+def _carried(session: Session) -> dict[int, Carried]:
+    """Workload's key → its move that a run has begun or finished and nobody has taken back; the newest plan's."""
+    found: dict[int, Carried] = {}
+    begun = select(model.Journal.plan_id).distinct()
+    for row in session.scalars(select(model.Plan).where(model.Plan.id.in_(begun)).order_by(model.Plan.created_at, model.Plan.id)):
+        states = journal.read(session, row.document)
+        moves = [move for move in row.document["moves"] if states[move["id"]].touched]
+        for identity, item in freshness.workloads(session, moves).items():
+            move = next(one for one in moves if one["id"] == identity)
+            now = states[identity]
+            on = now.on or (f"{now.last:%Y-%m-%d}" if now.last is not None else "")
+            found[item.id] = Carried(row.id, move["placement"], move["destination"]["platform"], now.name == "done", on)
+    return found
+
+
+def _rows(session: Session) -> Iterable[model.Agreement]:
+    return session.scalars(select(model.Agreement).where(model.Agreement.withdrawn_at.is_(None)).order_by(model.Agreement.id))

@@ -49,7 +49,6 @@ def make(inputs: Inputs) -> Made:
             _lacking(short, purchase)
         out = _homeless(placed)
         gone = {*out} | {other for group in tied.groups for other in group.members if out.keys() & {*group.members}}
-        gone -= {ids[item.name] for item in moving if item.under_way is not None}  # half a move is worse than one without its group
         for item in moving:
             if ids[item.name] in gone:
                 left[item.name] = out.get(ids[item.name], "what it must move together with finds no room")
@@ -100,7 +99,7 @@ def _demands(
     machines: dict[str, int] = {}
     together = _together(items)
     for item in items:
-        if item.placement not in PLACES or item.under_way is not None:  # what is under way holds its room already
+        if item.placement not in PLACES:
             continue
         identity = ids[item.name]
         told = dates.of(identity)
@@ -150,9 +149,6 @@ def document(made: Made) -> dict[str, Any]:
     for item in made.moving:
         identity = ids[item.name]
         notes = [*made.assumed.get(identity, ()), *([late[identity]] if identity in late else [])]
-        if item.under_way is not None:
-            moves.append(writing.goes_on(item.under_way, made.groups.of[identity], made.schedule.of(identity), inputs.language))
-            continue
         moves.append(
             writing.move(
                 item, identity, made.groups.of[identity], made.placed.assignments.get(identity, ""), mine[item.name],

@@ -24,17 +24,14 @@ PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server",
 
 
 @dataclass(frozen=True)
-class Begun:
-    """What an earlier plan did of a workload's move: `move` as that plan has it; `done` on the day `on`, else still under way.
-
-    `night` is that of its cutover, where it still lies ahead.
-    """
+class Carried:
+    """A move that a run or people finished (`done`, on the day `on`) or began: of which plan, as which placement, onto which platform."""
 
     plan: str
-    move: Mapping[str, Any]
+    placement: str
+    platform: str
     done: bool
-    on: date
-    night: date | None = None
+    on: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Subject:
     settled: Mapping[str, Decision] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     agreed: date | None = None
-    begun: Begun | None = None
+    carried: Carried | None = None
 
     def value(self, name: str, default: Any = None) -> Any:
         """A fact's value, `default` when unknown."""
@@ -67,13 +64,8 @@ class Subject:
 
     @property
     def placement(self) -> str:
-        """Where it is to go; what is on its way goes on, whatever the verdict is by now."""
-        return str(self.begun.move["placement"]) if self.begun is not None else self.verdict.recommendation
-
-    @property
-    def under_way(self) -> Mapping[str, Any] | None:
-        """Its move as the plan has it by which it was begun, unless it is done."""
-        return self.begun.move if self.begun is not None and not self.begun.done else None
+        """Where it is to go."""
+        return self.verdict.recommendation
 
     @property
     def dns_names(self) -> list[str]:
@@ -88,18 +80,19 @@ class Subject:
 
     @property
     def pinned(self) -> date | None:
-        """The night that it was begun for, else the one that an admin chose, else the one that its unit agreed to."""
-        if self.begun is not None:
-            return self.begun.night
+        """The night that an admin chose, else the one that its unit agreed to."""
         chosen = self.decisions.get("cutover")
         return date.fromisoformat(chosen.value) if chosen is not None else self.agreed
 
 
 def stays(item: Subject) -> str:
-    """Why a workload is in no plan, by itself; '' when it moves, or is under way."""
-    if item.begun is not None:
+    """Why a workload is in no plan, by itself; '' when it moves."""
+    if item.carried is not None:
         # planned anew it would be moved a second time, over what its visitors have written since
-        return f"it has been moved by {item.begun.plan} on {item.begun.on.isoformat()}" if item.begun.done else ""
+        when = f" on {item.carried.on}" if item.carried.on else ""
+        if item.carried.done:
+            return f"{item.carried.plan} has moved it{when}"
+        return f"{item.carried.plan} has begun to move it; the run goes on"
     left = item.decisions.get("leave")
     if left is not None:
         return f"{left.by} decided that it stays: {left.why}"
@@ -127,12 +120,15 @@ def by_hand(item: Subject) -> str:
         return "its docroot is unknown"
     if item.value("site.userdirs"):
         return "it serves folders of users' homes, and a move carries its docroot only"
-    configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
-    if configuration and item.value("database.used", False) and not equality.within(str(configuration), docroot):
-        return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
+    wild = [str(name) for name in item.value("site.odd_names", []) or [] if str(name).startswith("*.")]
+    if wild:
+        return f"it answers for every name of {', '.join(wild)}, and a move carries single names only"
     if item.value("database.shared_with"):
         others = ", ".join(str(name) for name in item.value("database.shared_with"))
         return f"it shares its database with {others}, and a move would give each a copy of its own"
+    configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
+    if configuration and item.value("database.used", False) and not equality.within(str(configuration), docroot):
+        return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
     if item.value("site.tls") is True:
         return "it is served over HTTPS, and this planner does not yet bring certificates to a destination"
     if item.placement == "site-cluster" and item.value("site.static") is not True:
@@ -149,15 +145,13 @@ def _product(item: Subject) -> str:
 def identities(items: Iterable[Subject]) -> dict[str, str]:
     """A move's id for each workload's name: readable, and unique by a digest where two names would give one.
 
-    All names that would give one get a digest, so that an id does not depend on which of them came first.  A move that is under way keeps
-    the id by which the journal knows it.
+    All names that would give one get a digest, so that an id does not depend on which of them came first.
     """
-    every = list(items)
-    found: dict[str, str] = {item.name: str(item.under_way["id"]) for item in every if item.under_way is not None}
-    given = {*found.values()}
-    names = sorted(item.name for item in every if item.name not in found)
+    names = sorted(item.name for item in items)
     plain = {name: re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:200].strip("-") or "site" for name in names}
-    times = Counter([*plain.values(), *given])
+    times = Counter(plain.values())
+    found: dict[str, str] = {}
+    given: set[str] = set()
     for name in names:
         digest, length = hashlib.sha256(name.encode()).hexdigest(), 6
         text = plain[name] if times[plain[name]] == 1 else f"{plain[name]}-{digest[:length]}"

@@ -130,7 +130,7 @@ def hosts_free(made: Made) -> list[dict[str, Any]]:
             day = ends.get(inputs.ids[name]) if name in leaving else None
             if day is not None:
                 days.append(day)
-            elif not (item.begun is not None and item.begun.done):
+            elif not (item.carried is not None and item.carried.done):
                 kept.append(line(name))
         on = max(days).isoformat() if days and not kept else None
         found.append({"host": host, "on": on, "kept_by": kept})

@@ -37,11 +37,10 @@ class Inputs:
         """Name → why it stays: by itself, because it is where it belongs, or because of another that uses the same data."""
         found = {}
         for item in sorted(self.subjects, key=lambda one: one.name):
-            why = stays(item) or ("" if item.under_way is not None else fitting_in.arrived(item, self.platforms))
+            why = stays(item) or fitting_in.arrived(item, self.platforms)
             if why:
                 found[item.name] = why
-        going = {item.name for item in self.subjects if item.under_way is not None}
-        return found | {name: why for name, why in ties.held(self.subjects, found).items() if name not in going}
+        return found | ties.held(self.subjects, found)
 
     @cached_property
     def moving(self) -> list[Subject]:

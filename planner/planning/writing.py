@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from planner import policy
@@ -92,17 +92,6 @@ def move(
         "seeds": [str(url) for url in item.value("use.top_urls", []) or []][:MOST_SEEDS],
         "note": line("; ".join(said)),
     }  # fmt: skip
-
-
-def goes_on(begun: Mapping[str, Any], group: str, told: Scheduled | Unscheduled, language: str) -> dict[str, Any]:
-    """A move that is under way, as the plan has it by which it was begun: half done, it must not get another end."""
-    return {
-        **begun,
-        "wave": told.wave if isinstance(told, Scheduled) else 0,
-        "group": group,
-        "schedule": _schedule(told) if isinstance(told, Scheduled) else None,
-        "why_not_earlier": _refused(told, language),
-    }
 
 
 _USUAL = ("agree", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch", "accept", "decommission")

@@ -12,7 +12,7 @@ from sample_subjects import GB, decided, inputs, subject
 from inventory.errors import NotFound, PlanError
 from planner import plandocument
 from planner.planning import former, making
-from planner.planning.subjects import Begun, identities
+from planner.planning.subjects import Carried, identities
 
 
 def plan(*items, **more):
@@ -39,20 +39,6 @@ def test_without_any_platform_nothing_can_be_planned():
         plan(subject("a.x.edu"), platforms=nothing)
 
 
-def begun(*, done):
-    """What an earlier plan did of a move of a.x.edu to vh1."""
-    (move,) = plan(subject("a.x.edu"))["moves"]
-    return Begun("plan-1", move, done, date(2026, 11, 20))
-
-
-def test_what_is_under_way_goes_on_as_it_was_begun():
-    document = plan(subject("a.x.edu", "retire", begun=begun(done=False)), subject("b.x.edu"))
-    found = moves(document)
-    assert (found["a-x-edu"]["placement"], found["a-x-edu"]["destination"]) == ("virtual-host", begun(done=False).move["destination"])
-    assert set(found) == {"a-x-edu", "b-x-edu"}
-    assert document["left"] == []
-
-
 @pytest.mark.parametrize(
     ("item", "why"),
     [
@@ -61,7 +47,8 @@ def test_what_is_under_way_goes_on_as_it_was_begun():
         (subject("a.x.edu", strength="undecided"), "undecided"),
         (subject("a.x.edu", site__declared=False), "no unit has declared it"),
         (subject("a.x.edu", decisions=decided(leave="")), "chen decided that it stays: because"),
-        (subject("a.x.edu", begun=begun(done=True)), "it has been moved by plan-1 on 2026-11-20"),
+        (subject("a.x.edu", carried=Carried("plan-1", "virtual-host", "vh1", True)), "plan-1 has moved it"),
+        (subject("a.x.edu", carried=Carried("plan-1", "virtual-host", "vh1", False)), "plan-1 has begun to move it"),
         (subject("a.x.edu", host="vh1", address="192.0.2.101"), "it is on vh1 already"),
     ],
 )
@@ -210,7 +197,7 @@ def test_a_source_on_our_own_server_holds_its_room_until_its_trial_is_over():
 
 def test_what_an_earlier_plan_has_brought_here_keeps_its_room():
     full = {"virtual_hosts": [{"name": "vh1", "address": "192.0.2.101", "disk_bytes": 10 * GB, "accounts": 1}]}
-    done = subject("a.x.edu", begun=begun(done=True))
+    done = subject("a.x.edu", carried=Carried("plan-1", "virtual-host", "vh1", True))
     assert left(plan(done, subject("b.x.edu"), platforms=full))["b.x.edu"] == "no virtual-host server has room for it"
     found = subject("a.x.edu@vh1", names=["a.x.edu"], host="vh1", address="192.0.2.101")
     assert len(making.make(inputs(done, found, platforms=full)).occupied) == 1

@@ -14,13 +14,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT / "tests"))
 from sample_subjects import CALENDAR, FIRST_DAY, GB, PLATFORMS, decided, inputs, subject
 
 from planner import calendars, plandocument
 from planner.planning import former, making
 
-ROOT = Path(__file__).parents[3]
 QUICK = settings(deadline=None, max_examples=25)
 PLACEMENTS = ("virtual-host", "virtual-host", "site-cluster", "vps", "colocation", "retire", "none")
 OURS = {"vh1": "192.0.2.101", "vh2": "192.0.2.102"}
@@ -131,7 +131,7 @@ def test_no_node_ever_holds_more_than_it_has(items):
 @QUICK
 @given(workloads())
 def test_nights_crew_order_and_freezes_are_kept(items):
-    _, document = planned(items)
+    made, document = planned(items)
     calendar = calendars.parse(CALENDAR)
     dated = [move for move in document["moves"] if move["schedule"]]
     nights = Counter(move["schedule"]["cutover"] for move in dated)
