@@ -65,7 +65,7 @@ def run(book, space, at=AT, everything=False):
 
 def stored(book):
     with book.session() as session:
-        names = {key: name for key, name in session.execute(select(model.Workload.id, model.Workload.name))}
+        names = dict(session.execute(select(model.Workload.id, model.Workload.name)).tuples())
         return {
             names[row.workload_id]: (row.recommendation, row.strength, row.data, row.facts_hash, row.rules_hash)
             for row in session.scalars(select(model.Verdict))

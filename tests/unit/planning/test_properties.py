@@ -131,7 +131,7 @@ def test_no_node_ever_holds_more_than_it_has(items):
 @QUICK
 @given(workloads())
 def test_nights_crew_order_and_freezes_are_kept(items):
-    made, document = planned(items)
+    _, document = planned(items)
     calendar = calendars.parse(CALENDAR)
     dated = [move for move in document["moves"] if move["schedule"]]
     nights = Counter(move["schedule"]["cutover"] for move in dated)
