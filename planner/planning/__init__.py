@@ -10,6 +10,6 @@
     summing     all moves → waves, groups, costs, what is lacking, hosts that become free, problems
     making      all of it, in order
 
-Everything but `gathering` is pure: same inputs, same document, whatever the order they came in.  `subjects` and `values` hold what goes from
-one to the other.
+Everything but `gathering` is pure: same inputs, same document, whatever the order they came in.  `subjects` and `values` hold what goes
+from one to the other.
 """
