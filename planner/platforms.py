@@ -281,12 +281,6 @@ class Dns(_Strict):
     lowered_ttl: Annotated[int, Field(ge=5, le=3600)] = 60
 
 
-class Waves(_Strict):
-    """How many moves a wave holds."""
-
-    moves_per_wave: Annotated[int, Field(ge=1)] = 5
-
-
 STANDARD = Flavour(name="standard", cpus=2, memory_bytes=4 * 1024**3, disk_bytes=50_000_000_000)
 """The VPS that published guides of universities give without asking for reasons: 2 CPUs, 4 GB, 50 GB."""
 
@@ -307,7 +301,6 @@ class Platforms(_Strict):
     headroom: Headroom = Headroom()
     growth_months: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=120)] = 12
     dns: Dns | None = None
-    waves: Waves = Waves()
 
     @property
     def machines(self) -> tuple[Node, ...]:

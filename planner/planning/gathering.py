@@ -28,6 +28,9 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     agreed, carried = _agreed(session), _carried(session)
     subjects = [_subject(item, assembly, zone, agreed, carried.get(item.id)) for item in items]
     calendar = calendars.load(space.root / freshness.CALENDAR)
+    codes = {*session.scalars(select(model.Unit.code))}
+    strange = sorted({code for _, code in calendar.units_named()} - codes)
+    problems += [f"{freshness.CALENDAR} names the unit {code}, which the register does not have" for code in strange]
     made_from = freshness.made_from(session, space, today)
     language = space.configuration.language
     found = Inputs(subjects, space.platforms, assembly.rules, calendar, first_day, made_from, language, space.dns_key())

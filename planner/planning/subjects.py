@@ -92,7 +92,7 @@ def stays(item: Subject) -> str:
         when = f" on {item.carried.on}" if item.carried.on else ""
         if item.carried.done:
             return f"{item.carried.plan} has moved it{when}"
-        return f"{item.carried.plan} has begun to move it; the run goes on"
+        return f"{item.carried.plan} has begun to move it; planner run {item.carried.plan} goes on"
     left = item.decisions.get("leave")
     if left is not None:
         return f"{left.by} decided that it stays: {left.why}"
