@@ -31,7 +31,9 @@ def space(tmp_path, book):
         session.flush()
         for number in (1, 2):
             session.add(
-                model.Snapshot(id=number, host_id=number, taken_at=AT - timedelta(days=20 * number), privilege="root", seconds=1.0, transcript=b"x")
+                model.Snapshot(
+                    id=number, host_id=number, taken_at=AT - timedelta(days=20 * number), privilege="root", seconds=1.0, transcript=b"x"
+                )
             )
         session.flush()
         for number in (1, 2):
@@ -63,7 +65,7 @@ def run(book, space, at=AT, everything=False):
 
 def stored(book):
     with book.session() as session:
-        names = {key: name for key, name in session.execute(select(model.Workload.id, model.Workload.name))}
+        names = {row.id: row.name for row in session.execute(select(model.Workload.id, model.Workload.name))}
         return {
             names[row.workload_id]: (row.recommendation, row.strength, row.data, row.facts_hash, row.rules_hash)
             for row in session.scalars(select(model.Verdict))
@@ -214,7 +216,9 @@ def test_other_processes_give_the_same(tmp_path, monkeypatch, space, book):
     monkeypatch.setattr(verdicts, "MANY", 2)
     monkeypatch.setattr(verdicts.os, "sched_getaffinity", lambda _: {0, 1})
     url = book.engine.url.render_as_string(hide_password=False)
-    (space.root / workspace.FILE).write_text((space.root / workspace.FILE).read_text().replace("catalogue: catalogue.db", f"catalogue: {url}"))
+    (space.root / workspace.FILE).write_text(
+        (space.root / workspace.FILE).read_text().replace("catalogue: catalogue.db", f"catalogue: {url}")
+    )
     with book.session() as session:
         assert verdicts.update_all(session, workspace.find(space.root), AT).assessed == 7
     assert stored(book) == expected
