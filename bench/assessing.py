@@ -30,15 +30,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tests"))
-import verdict_cases
-from sqlalchemy import func, insert, select
+import verdict_cases  # noqa: E402
+from sqlalchemy import func, insert, select  # noqa: E402
 
-from bench import measuring
-from bench.growth import plot
-from inventory import garbage, model
-from planner import assessment, verdicts, workspace
-from planner.facts import Assembly
-from planner.workspace import Workspace
+from bench import measuring  # noqa: E402
+from bench.growth import plot  # noqa: E402
+from inventory import garbage, model  # noqa: E402
+from planner import assessment, verdicts, workspace  # noqa: E402
+from planner.facts import Assembly  # noqa: E402
+from planner.workspace import Workspace  # noqa: E402
 
 AT = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 PEER = Path(__file__).parent / "clients" / "jsonlogic.py"
