@@ -429,3 +429,12 @@ class Sample(Base):
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class SampleDay(Base):
+    """The rates of one host's samples of one day (UTC) as `inventory.daily.Run`: gone as soon as one of them is another."""
+
+    __tablename__ = "sample_day"
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # YYYY-MM-DD
+    body: Mapped[dict[str, Any]] = mapped_column(PackedJson)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import model
+from inventory import model, sampling
 from inventory.conditions import Facts
 from planner import answers, assessment, costs, decisions, fitting, measures, signs, sizing
 from planner.assessment import Override, Verdict
@@ -76,10 +76,6 @@ class Assembly:
         return self.decisions.override(item.name, map(str, item.names))
 
 
-WINDOW_DAYS = 14
-"""Our own samples of so many days: `planner size` takes as many, and its cost grows with them."""
-
-
 def _here(known: dict[str, Fact]) -> dict[str, Fact]:
     """The same, where DNS leads to another address of the site's own host: whoever looked from outside could not know it."""
     told, dns = known.get("http.dns_here"), known.get("http.dns")
@@ -91,7 +87,7 @@ def _here(known: dict[str, Fact]) -> dict[str, Fact]:
 
 
 def _sizes(session: Session, platforms: Platforms, hosts: Collection[int] | None, today: date) -> dict[str, Size]:
-    since = datetime.combine(today, time(), UTC) - timedelta(days=WINDOW_DAYS)
+    since = datetime.combine(today, time(), UTC) - timedelta(days=sampling.WINDOW_DAYS)
     found: dict[str, Size] = {}
     for _, host in measures.hosts(session, hosts, since):
         found |= sizing.sizes(host, platforms.headroom, platforms.growth_months)

@@ -65,7 +65,7 @@ def run(book, space, at=AT, everything=False):
 
 def stored(book):
     with book.session() as session:
-        names = dict(session.execute(select(model.Workload.id, model.Workload.name)).tuples())
+        names = {row.id: row.name for row in session.execute(select(model.Workload.id, model.Workload.name))}
         return {
             names[row.workload_id]: (row.recommendation, row.strength, row.data, row.facts_hash, row.rules_hash)
             for row in session.scalars(select(model.Verdict))

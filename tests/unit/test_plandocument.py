@@ -18,7 +18,7 @@ from planner import plandocument, planedits, wording
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
-from sample_plan import content, document, move  # noqa: E402
+from sample_plan import content, document, move
 
 
 def written(tmp_path, plain):

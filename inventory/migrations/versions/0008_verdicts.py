@@ -1,4 +1,4 @@
-"""verdicts without what their rules say of all of them; the rule sets that they were made with"""
+"""verdicts without what their rules say of all of them; the rule sets that they were made with; rates of samples by the day"""
 
 import json
 import zlib
@@ -34,6 +34,12 @@ def upgrade() -> None:
         sa.Column("rules", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("hash"),
     )
+    op.create_table(
+        "sample_day",
+        sa.Column("host_id", sa.Integer(), sa.ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column("day", sa.String(10), primary_key=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+    )
     op.add_column("verdict", sa.Column("summary", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("verdict", sa.Column("reasons", sa.LargeBinary(), nullable=True))
     _each(
@@ -59,6 +65,7 @@ def downgrade() -> None:
         batch.alter_column("data", server_default=None)
     op.get_bind().execute(sa.text("UPDATE verdict SET facts_hash = ''"))
     op.drop_table("rule_set")
+    op.drop_table("sample_day")
 
 
 def _each(names, made) -> None:  # type: ignore[no-untyped-def]
