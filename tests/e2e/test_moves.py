@@ -91,7 +91,7 @@ def killed(campus, space, planned, visited):
         campus.command("run", "--yes", "--move", "www.hist.campus.test"), cwd=space, env=campus.environment, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    until = time.time() + 240
+    until = time.time() + 600
     while not (copying := processes(campus, "/usr/local/sbin/schema-copy", "copied")):
         assert run.poll() is None, run.stderr.read()
         assert time.time() < until, "the database step was never seen"
