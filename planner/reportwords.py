@@ -121,7 +121,7 @@ FACTS = {
     "database.version": N_("Database version"), "database.proofs": N_("Proofs"), "database.missing": N_("Database not found"),
     "database.remote": N_("Database elsewhere"), "database.shared_with": N_("Shares its database with"),
     "database.disagreements": N_("Disagreements"),
-    "use.requests": N_("Requests in the logs"), "use.days": N_("Days in the logs"), "use.log_shared": N_("Log shared with other sites"),
+    "use.requests": N_("Requests in the logs"), "use.days": N_("Days in the logs"), "use.watched": N_("Logs long enough to tell"), "use.log_shared": N_("Log shared with other sites"),
     "use.requests_per_day": N_("Requests a day"), "use.last": N_("Last request"), "use.top_urls": N_("Most asked for"),
     "use.last_human": N_("Last human visit"), "use.posts": N_("Form submissions"), "use.months": N_("Requests by month"),
     "owner.unit": N_("Responsible unit"), "owner.confidence": N_("Confidence in the unit"), "owner.confirmed": N_("Confirmed by an admin"),
