@@ -246,7 +246,7 @@ SENTENCES = (
     N_("its host is {address}"), N_("tariffs in inventory/platforms.yml"),
     N_("declared"), N_("declared as publishing information"), N_("plain files take nothing in"), N_("plain files know no accounts"),
     N_("it is a system"), N_("declared as interactive"), N_("it only publishes, as was answered"),
-    N_("the whole university depends on it"), N_("signs of disuse"), N_("plain pages"), N_("plain files send nothing"),
+    N_("the whole university depends on it"), N_("signs of disuse"), N_("its log spans less than two weeks"), N_("its log holds less than two weeks"), N_("two weeks or more"), N_("plain pages"), N_("plain files send nothing"),
     N_("plain files exchange nothing"), N_("plain files ask nobody"), N_("plain files are no program"),
     N_("nothing binds it to a machine"), N_("nobody has signed"), N_("nobody has said that it cannot"), N_("no such module is loaded"),
     N_("no sign that everybody depends on it"), N_("no sign of state secrets"), N_("no sign of personal data"), N_("no sign of disuse"),
