@@ -30,12 +30,15 @@ for file in "$certificate" "$key" ${chain:+"$chain"}; do
   test -f "$file" && test -r "$file" || { printf '@ unreadable\n%s\n' "$file"; exit 0; }
 done
 pem() { awk '/^-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/ { on = 1 } on { print } /^-----END / { on = 0 }' < "$1"; echo; }
+public() { openssl "$1" -in "$key" -passin pass: -pubout 2>/dev/null; }
 printf '@ certificate\n'; pem "$certificate"
 test -z "$chain" || { printf '@ chain\n'; pem "$chain"; }
-printf '@ protected\n'; awk '/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/ { on = 1; n++ } on && /ENCRYPTED/ { p = 1 } /^-----END / { on = 0 } END { print n + 0, p + 0 }' < "$key"
+printf '@ protected\n'
+awk '/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/ { on = 1; n++ } on && /ENCRYPTED/ { p = 1 } /^-----END / { on = 0 }
+  END { print n + 0, p + 0 }' < "$key"
 command -v openssl >/dev/null || exit 0
 printf '@ public\n'
-openssl pkey -in "$key" -passin pass: -pubout 2>/dev/null || openssl rsa -in "$key" -passin pass: -pubout 2>/dev/null || openssl ec -in "$key" -passin pass: -pubout 2>/dev/null
+public pkey || public rsa || public ec
 printf '@ trusted\n'
 for store in "-CApath /etc/ssl/certs" "-CAfile /etc/pki/tls/certs/ca-bundle.crt"; do
   openssl verify $store -untrusted "${chain:-$certificate}" "$certificate" 2>/dev/null | grep ': OK$' && break

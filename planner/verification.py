@@ -2,9 +2,10 @@
 
 In: the site's names, both addresses and URLs to start from (sitemap, top of the access log).  Out: a `SiteComparison`.
 Every name is resolved to the given address and to nothing else; no proxy, no cookie, no redirect is followed, no form
-is sent, and URLs that may change something are not requested.  Certificates are not verified against a store: an expired
-one at the source must not stop its move.  Where `pins` are given (planner/handshakes.py), the destination must present
-for each name the certificate of that fingerprint; without, the connection is pinned to an address only.  Bodies are dropped as soon as they are reduced to a `Page`.
+is sent, and URLs that may change something are not requested.  Certificates are not verified against a store: an
+expired one at the source must not stop its move.  Where `pins` are given (planner/handshakes.py), the destination must
+present for each name the certificate of that fingerprint; without, the connection is pinned to an address only.
+Bodies are dropped as soon as they are reduced to a `Page`.
 """
 
 from __future__ import annotations

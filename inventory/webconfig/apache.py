@@ -295,9 +295,9 @@ def _hsts(block: list[Line]) -> str:
     value = ""
     for line, within in deep(block):
         words = line.args[1:] if line.args[:1] in (["always"], ["onsuccess"]) else line.args
-        if line.name == "header" and len(words) > 1 and words[1].lower() == "strict-transport-security":
-            if within is None or within.name.startswith("if"):
-                value = words[2] if words[0].lower() in {"set", "add", "append", "merge", "setifempty"} and len(words) > 2 else ""
+        here = within is None or within.name.startswith("if")
+        if here and line.name == "header" and len(words) > 1 and words[1].lower() == "strict-transport-security":
+            value = words[2] if words[0].lower() in {"set", "add", "append", "merge", "setifempty"} and len(words) > 2 else ""
     return value
 
 

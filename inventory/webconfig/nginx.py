@@ -224,7 +224,7 @@ def _vhost(server: Directive, http: _Http, enabled: bool) -> Vhost:
 
 
 def _hsts(block: list[Directive], outside: list[Directive]) -> str:
-    """The header as `/` is answered with: headers of an inner block replace those of the outer one, as far as such a header is among them."""
+    """The header that `/` is answered with: an inner block's comes before the outer one's."""
     home = [item for item in _all(block, "location") if item.args in (["/"], ["^~", "/"])]
     for level in (*(item.block or [] for item in home), block, outside):
         found = [item.args[1] for item in _all(level, "add_header") if len(item.args) > 1 and item.args[0].lower() == HSTS]

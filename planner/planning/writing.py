@@ -127,8 +127,8 @@ def _https(item: Subject) -> dict[str, Any]:
         "certificate": {
             "path": str(path), "key_path": str(item.value("tls.key_path") or path), "chain": str(item.value("tls.chain_path", "") or ""),
             "names": [str(name) for name in item.value("tls.names", [])],
-            "hosts": [name for name in item.dns_names if name in item.value("site.tls_names", [])] or item.dns_names, "expires": item.value("tls.expires"),
-            "self_signed": bool(item.value("tls.self_signed", False)),
+            "hosts": [name for name in item.dns_names if name in item.value("site.tls_names", [])] or item.dns_names,
+            "expires": item.value("tls.expires"), "self_signed": bool(item.value("tls.self_signed", False)),
         },
     }  # fmt: skip
 
