@@ -95,6 +95,9 @@ def by_hand(item: Subject) -> str:
         return "it has no name that DNS allows"
     if not item.value("site.docroot"):
         return "its docroot is unknown"
+    server = item.value("site.web_server")
+    if server is not None and server not in {"nginx", "apache"}:
+        return f"its web server {server} cannot be made to pass visitors on to the new place by our playbooks"
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
     if configuration and item.value("database.used", False) and not equality.within(str(configuration), docroot):
         return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"

@@ -365,3 +365,8 @@ def test_a_header_that_is_none_never_reaches_a_configuration(sent: str, kept: st
     assert source["hsts"] == kept
     Source.model_validate({"host": "h", "address": "192.0.2.1", "tls": True, **source})
     assert source["certificate"]["key_path"] == "/k"
+
+
+@pytest.mark.parametrize(("server", "stays"), [("nginx", False), ("apache", False), ("lighttpd", True), ("caddy", True)])
+def test_a_web_server_that_cannot_pass_visitors_on_stays_by_hand(server: str, stays: bool) -> None:
+    assert bool(subjects.by_hand(subject(vhost(80, False, server=server)))) is stays
