@@ -167,6 +167,7 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "receiver": move["destination"]["receiver"],
             "nodes": move["destination"]["nodes"],
             "dns": move["dns"] is not None,
+            "tls": move["source"]["certificate"] is not None,
         }
         for step, template in templates(move["placement"]).items():
             if move["dns"] is not None or not step.endswith("lower-ttl"):

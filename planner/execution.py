@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,11 +29,14 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import bundle, equality, verification
+from planner import bundle, certificates, equality, verification
 from planner.journal import ROLLBACK, MoveState, Writer
 
 RELEASE = {"freeze": ("freeze",), "sync": ("freeze",), "verify": ("freeze",), "cutover": ("cutover", "freeze")}
 """Which steps are taken back at once when a step fails."""
+
+BEFOREHAND = ("lower-ttl", "provision")
+"""Before these a site's certificate is looked at: the first step, and the one that takes it to the destination."""
 
 UNDO = ("lower-ttl", "provision", "freeze", "cutover")
 """Steps with an undo playbook of their own; what the others leave goes with `provision`."""
@@ -232,7 +236,8 @@ class Carrier:
         self._note(move, now, step, "started", attempt)
         begun = time.monotonic()
         try:
-            detail = self._verify(move) if step == "verify" else self._play(move, step, attempt)
+            before = self._certificate(move) if step in BEFOREHAND else {}
+            detail = before | (self._verify(move) if step == "verify" else self._play(move, step, attempt))
             if step == "cutover":
                 detail |= self._after_cutover(move)
         except (PlannerError, OSError) as error:
@@ -276,6 +281,20 @@ class Carrier:
             raise RunError("; ".join(outcome.trouble)[:4000])
         return {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
 
+    def _certificate(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing is changed for a site whose certificate cannot be carried.  Raises RunError with all reasons."""
+        source, schedule = move["source"], move.get("schedule")
+        if not source.get("certificate"):
+            return {}
+        self.say(move["id"], "provision", "the certificate and its key at the source")
+        given = source["certificate"]
+        _, printed = self.hosts.run(source["address"], certificates.SCRIPT, given["path"], given["key_path"], given["chain"])
+        until = date.fromisoformat(schedule["end"]) if schedule else None
+        judged = certificates.judge(printed, equality.over_https(move), catalogue.now(), until)
+        if judged.refused:
+            raise RunError(f"the certificate {given['path']} cannot be carried: {'; '.join(judged.refused)}")
+        return {"certificate": "; ".join(judged.remarks)} if judged.remarks else {}
+
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
         result = equality.compare(move, self.hosts)
@@ -295,9 +314,9 @@ class Carrier:
         Editors write again by now, so texts may differ between two answers; who answers, and with what kind of page, may not.
         """
         self.say(move["id"], "cutover", "asking the old address as a visitor would")
-        limits = verification.Limits(pages=8, seconds=60)
+        limits, https = verification.Limits(pages=8, seconds=60), equality.over_https(move)
         seen = verification.compare_site(
-            move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"][:4], limits, tls=move["source"]["tls"]
+            https or move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"][:4], limits, tls=bool(https)
         )
         kinds = {"status", "redirect", "title", "content_type", "charset_header", "unreachable", "error_text"}
         wrong = [page for page in seen.pages if page.outcome == "different" and kinds & {d.kind for d in page.differences}]
@@ -311,6 +330,8 @@ class Carrier:
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
+    if "certificate" in detail:
+        return f", {detail.get('changed', 0)} changed; its certificate is carried as it is: {detail['certificate']}"
     return "" if detail.get("absent") else f", {detail.get('changed', 0)} changed"
 
 

@@ -2,9 +2,10 @@
 
 In: the site's names, both addresses and URLs to start from (sitemap, top of the access log).  Out: a `SiteComparison`.
 Every name is resolved to the given address and to nothing else; no proxy, no cookie, no redirect is followed, no form
-is sent, and URLs that may change something are not requested.  Certificates are not verified: the connection is
-pinned to an address that the plan chose, the destination may have no certificate for the name yet, and an expired one
-at the source must not stop its move.  Bodies are dropped as soon as they are reduced to a `Page`.
+is sent, and URLs that may change something are not requested.  Certificates are not verified against a store: an
+expired one at the source must not stop its move.  Where `pins` are given (planner/handshakes.py), the destination must
+present for each name the certificate of that fingerprint; without, the connection is pinned to an address only.
+Bodies are dropped as soon as they are reduced to a `Page`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
@@ -38,6 +39,7 @@ class SiteView:
     address: str
     port: int = 0
     tls: bool = False
+    pins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class _Client:
 
     def __init__(self, view: SiteView, limits: Limits, old_addresses: Sequence[str]) -> None:
         self._limits, self._old = limits, old_addresses
+        self._pins = {name: aiohttp.Fingerprint(bytes.fromhex(pin)) for name, pin in view.pins.items()}
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -128,7 +131,8 @@ class _Client:
     async def _once(self, url: str) -> Page | _Failure:
         started = time.monotonic()
         try:
-            async with self._session.get(URL(url, encoded=True), allow_redirects=False) as response:
+            pin = self._pins.get(urlsplit(url).netloc, True)
+            async with self._session.get(URL(url, encoded=True), allow_redirects=False, ssl=pin) as response:
                 headers = list(response.headers.items())
                 media = response.headers.get("Content-Type", "").lower()
                 is_text = not media or any(word in media for word in ("text", "html", "xml", "json", "script"))
@@ -267,7 +271,7 @@ async def compare_views(source: SiteView, destination: SiteView, seeds: Sequence
     scheme = "https" if source.tls else "http"
     homes = [f"{scheme}://{name}/" for name in names]
     old = [source.address] if source.address != destination.address else []
-    pinned = [SiteView(names, view.address, view.port, view.tls) for view in (source, destination)]
+    pinned = [SiteView(names, view.address, view.port, view.tls, view.pins) for view in (source, destination)]
     clients = [_Client(pinned[0], limits, ()), _Client(pinned[1], limits, old)]
     crawl = _Crawl(
         clients[0],
@@ -300,8 +304,12 @@ def compare_site(
     tls: bool = False,
     source_port: int = 0,
     destination_port: int = 0,
+    pins: Mapping[str, str] | None = None,
 ) -> SiteComparison:
-    """`compare_views` for callers without an event loop; the first of `names` is the site's primary one."""
+    """`compare_views` for callers without an event loop; the first of `names` is the site's primary one.
+
+    `pins`: the SHA-256 of the certificate that the destination must present for a name.
+    """
     source = SiteView(tuple(names), source_address, source_port, tls)
-    destination = SiteView(tuple(names), destination_address, destination_port, tls)
+    destination = SiteView(tuple(names), destination_address, destination_port, tls, pins or {})
     return asyncio.run(compare_views(source, destination, seeds, limits))

@@ -9,7 +9,7 @@ from inventory.errors import RunError
 from planner import execution, journal
 from planner.plandocument import STEPS
 
-MOVE = {"id": "m", "steps": list(STEPS), "dns": None, "names": ["a.edu"]}
+MOVE = {"id": "m", "steps": list(STEPS), "dns": None, "names": ["a.edu"], "source": {"certificate": None}}
 
 
 @pytest.fixture
