@@ -99,6 +99,8 @@ class _Crawl:
             self.ahead[url] = (rank, page) if before is None else (max(rank, before[0]), min(page, before[1]))
 
     def _spelling(self, reference: str, url: str) -> None:
+        if "?" not in reference:
+            return
         query = urls.without_session(reference.partition("#")[0].partition("?")[2])
         if query and query != url.partition("?")[2]:
             self.out.spellings[f"{urls.split(url)[0]}?{query}"] = url
@@ -277,6 +279,8 @@ async def _entrance(view: pinned.SiteView, client: Client) -> tuple[urls.Site, p
             aliases.add(name)
         else:
             notes.append(f"{name} shows another site than {primary}: export it by itself")
+    if view.port:
+        aliases |= {f"{name}:{view.port}" for name in (primary, *aliases)}
     return urls.Site(scheme, primary, frozenset(aliases)), view, notes
 
 

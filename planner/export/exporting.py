@@ -82,7 +82,7 @@ def report(crawled: Crawled, made: mapping.Mapping, measured: coverage.Coverage,
     return {
         "site": crawled.site.name,
         "scheme": crawled.site.scheme,
-        "other_names": sorted(crawled.site.aliases),
+        "other_names": sorted(name for name in crawled.site.aliases if ":" not in name),
         "urls": sum(url in made.answered for url in crawled.records),
         "redirects": len(made.moved),
         "files": len(made.files),

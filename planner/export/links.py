@@ -11,11 +11,12 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from inventory.inspection.pages import absolute
+from inventory.inspection.pages import absolute as resolved
 
 MOST = 5_000  # references taken from one document; a page with more is made by a machine to catch machines
 _TEXT_KEPT = 200_000
@@ -65,6 +66,19 @@ _SEARCH_FIELDS = frozenset(
     ("q", "s", "search", "keyword", "keywords", "kw", "wd", "query", "searchword", "searchkey", "key", "showkeycode")
 )
 _SCRIPTED = re.compile(r"javascript$|ecmascript$")
+
+
+@lru_cache(maxsize=20_000)
+def _from(place: str, reference: str, charset: str) -> str:
+    return resolved(place, reference, charset)
+
+
+def absolute(base: str, reference: str, charset: str = "") -> str:
+    """`pages.absolute`, which menus make worth remembering: what leads to the same from every page of a folder is resolved once."""
+    if not reference or reference[0] in "?#" or len(reference) > 300:
+        return resolved(base, reference, charset)
+    path = base.partition("?")[0]
+    return _from(path[: path.find("/", 8) + 1] if reference[0] == "/" else path[: path.rfind("/") + 1], reference, charset)
 
 
 @dataclass(frozen=True, order=True)

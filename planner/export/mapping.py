@@ -86,6 +86,7 @@ def build(crawled: Crawled) -> Mapping:
     natural = _natural(plain, made)
     for path, queries in paths.items():
         _place(path, queries, plain.get(path), natural, made, crawled.site)
+    _folders(plain, crawled, made)
     _spellings(crawled, made)
     _headers(made)
     by_case: dict[str, str] = {}
@@ -253,6 +254,14 @@ def _ending(kind: str, made: Mapping) -> str:
     made_up = f"{usual or 'x'}-{sha256(kind.encode()).hexdigest()[:6]}"
     made.types[made_up] = kind
     return made_up
+
+
+def _folders(plain: dict[str, Record], crawled: Crawled, made: Mapping) -> None:
+    """A folder asked for without its slash leads to it, as with any server, unless the site answers something else there."""
+    home = crawled.site.home[:-1]
+    for path in plain:
+        if path.endswith("/") and path != "/" and home + path[:-1] not in crawled.records:
+            made.moved[f"{path[:-1]}?"] = (301, path.replace("$", "%24"))
 
 
 def _spellings(crawled: Crawled, made: Mapping) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +59,9 @@ class Record:
         return self.text or self.sha256
 
 
+_FIELDS = tuple(Record.__dataclass_fields__)
+
+
 class Store:
     """The folder of one site's crawls.  Use it inside `opened`."""
 
@@ -67,6 +70,7 @@ class Store:
         self.done: dict[str, Record] = {}
         self.before: dict[str, Record] = {}
         self._file: int = -1
+        self._whole: set[str] = set()
         self.resumed = False
 
     def begin(self, head: dict[str, Any], now: datetime) -> None:
@@ -87,7 +91,7 @@ class Store:
 
     def add(self, record: Record) -> None:
         """One more is done; a line is one write, so that a kill leaves it whole or absent."""
-        told = {name: value for name, value in asdict(record).items() if value not in ("", 0, {})}
+        told = {name: value for name in _FIELDS if (value := getattr(record, name)) not in ("", 0, {})}
         os.write(self._file, (json.dumps(told, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "surrogatepass"))
         self.done[record.url] = record
 
@@ -111,21 +115,28 @@ class Store:
         return self.folder / BODIES / sha256[:2] / sha256
 
     def keep(self, sha256: str, body: bytes) -> None:
-        """Put a body into its place, whole."""
-        path = self.path(sha256)
-        if path.exists():
+        """Put a body into its place.  One that a kill left half has no line in the journal, and `has` would not take it for whole."""
+        if sha256 in self._whole:
             return
-        draft = path.with_name(f"{sha256}.new")
+        path = self.path(sha256)
         try:
-            draft.write_bytes(body)
+            path.write_bytes(body)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(body)
-        draft.replace(path)
+            path.write_bytes(body)
+        self._whole.add(sha256)
 
     def has(self, record: Record) -> bool:
-        """Whether the body is there; an answer without one needs none."""
-        return not record.sha256 or self.path(record.sha256).exists()
+        """Whether the body is there, whole by its size; an answer without one needs none."""
+        if not record.sha256 or record.sha256 in self._whole:
+            return True
+        try:
+            whole = self.path(record.sha256).stat().st_size == record.size
+        except FileNotFoundError:
+            return False
+        if whole:
+            self._whole.add(record.sha256)
+        return whole
 
 
 @contextmanager
@@ -186,11 +197,8 @@ def _end_line(path: Path) -> None:
                 file.write(b"\n")
 
 
-_FIELDS = frozenset(Record.__dataclass_fields__)
-
-
 def _record(told: dict[str, Any]) -> Record | None:
-    if "url" not in told or "outcome" not in told or not told.keys() <= _FIELDS:
+    if "url" not in told or "outcome" not in told or not told.keys() <= set(_FIELDS):
         return None
     return Record(**told)
 

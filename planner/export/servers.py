@@ -66,7 +66,7 @@ def nginx_server(made: Mapping, prefix: str = "export") -> bytes:
     for status in _statuses(made):
         out.append(b"if ($%s_moved_%d) { return %d $%s_moved_%d; }" % (name, status, status, name, status))
     out.append(b"location / {")
-    out.append(b"    try_files $%s_exact $%s_plain ${%s_plain}index.html $%s_plain/ =404;" % (name, name, name, name))
+    out.append(b"    try_files $%s_exact $%s_plain ${%s_plain}index.html =404;" % (name, name, name))
     out.append(b"}")
     return b"\n".join(out) + b"\n"
 

@@ -55,9 +55,6 @@ class Static:
             file = self._file(name)
             if file is not None and file.is_file():
                 return self._send(name, file)
-        folder = self._file(path)
-        if folder is not None and folder.is_dir() and not path.endswith("/"):
-            return web.Response(status=301, headers={"Location": f"{path}/" + (f"?{asked}" if asked else "")})
         return web.Response(status=404, text="not found\n")
 
     def _file(self, name: str) -> Path | None:

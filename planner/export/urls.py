@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 _UNRESERVED = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -36,13 +37,18 @@ class Site:
 
     def normal(self, url: str) -> str:
         """The URL in its one spelling; "" for a foreign one."""
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            return ""
-        if parts.scheme not in ("http", "https") or (parts.netloc != self.name and parts.netloc not in self.aliases):
-            return ""
-        return f"{self.scheme}://{self.name}{target(parts.path, parts.query)}"
+        return _normal(self, url)
+
+
+@lru_cache(maxsize=20_000)
+def _normal(site: Site, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or (parts.netloc != site.name and parts.netloc not in site.aliases):
+        return ""
+    return f"{site.scheme}://{site.name}{target(parts.path, parts.query)}"
 
 
 def target(path: str, query: str) -> str:
@@ -116,6 +122,7 @@ def parameters(query: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)]
 
 
+@lru_cache(maxsize=20_000)
 def shape(url: str) -> str:
     """What URLs of one kind have in common: numbers are `#`, long hexadecimal words, too; of a query only the sorted names."""
     path, query = split(url)
