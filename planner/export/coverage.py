@@ -2,7 +2,8 @@
 
 In: a `Crawled` and its `Mapping`.  Out: a `Coverage`: a share for what the access log, the sitemap and the site's own links name, each with
 what lacks and why, and the reasons for which the export is refused.  What the source itself does not answer (4xx, an error page) lacks
-nowhere.  What only administers the site is told apart.  A share that nobody could know is None, never 1.
+nowhere, but for an error page that only its words betray, where a sitemap or the log names it.  What only administers the site is told
+apart.  A share that nobody could know is None, never 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from planner.export import mapping, urls
 from planner.export.crawl import Crawled
+from planner.export.errorpages import BY_WORDS
 from planner.export.mapping import Mapping
 
 _ADMINISTERS = re.compile(
@@ -157,6 +159,10 @@ def _weight(crawled: Crawled, url: str) -> int:
 
 def _count(share: Share, url: str, weight: int, crawled: Crawled, made: Mapping, *, stands: bool) -> None:
     state, why = fate(url, crawled, made)
+    if stands and state == "gone" and why == BY_WORDS:
+        state = "lacking"  # words may deceive, and this is said to be content
+    if not stands and state == "lacking" and why.startswith("asking may"):
+        state = "administers"  # an edit link below each page
     if state == "gone":
         share.gone += 1
         return

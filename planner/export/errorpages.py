@@ -13,6 +13,7 @@ from hashlib import sha256
 ALIKE = 0.92
 """Share of words (Jaccard) that a page has in common with the answer for a missing one, to be the same."""
 _SHORT = 600
+BY_WORDS = "its words say that there is nothing"
 _SAYS = re.compile(
     r"\b404\b.{0,20}(?:not found|error|错误|页面)|(?:not found|error|错误)\D{0,12}\b404\b|page (?:was )?not found|(?:does|do) not exist"
     r"|(?:页面|文章|内容|网页|信息|文件|栏目|记录)(?:已经?)?(?:不存在|被删除|未找到|找不到|没有找到)"
@@ -60,7 +61,7 @@ class ErrorPages:
         """Why a page is an error; "" when it is none.  The home page may be what the site answers for everything."""
         short = text[:_SHORT]
         if len(text) <= _SHORT and _SAYS.search(f"{title} {short}"):
-            return "its words say that there is nothing"
+            return BY_WORDS
         if re.search(r"^\W{0,3}404\b|\b404\W{0,3}$", title) and len(text) < 3_000:
             return "its title says 404"
         if (found := _BROKEN.search(f"{title} {short}")) and len(text) <= 4 * _SHORT:

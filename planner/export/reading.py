@@ -89,9 +89,10 @@ def _guessed(body: bytes) -> str:
 
 
 def _digests(url: str, found: links.Found) -> tuple[str, str]:
-    """Of what a visitor sees; and of what is left of it without digits and links to pages of the same kind, as calendars have them."""
+    """Of what a visitor sees and where it leads; and of what is left without digits and links to the same kind, as calendars have them."""
     assets = " ".join(sorted(found.assets))
-    seen = sha256(f"{found.title}\n{found.text}\n{assets}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    leading = " ".join(sorted(found.links | found.candidates))
+    seen = sha256(f"{found.title}\n{found.text}\n{assets}\n{leading}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
     own = urls.shape(url)
     leads = {re.sub(r"\d+", "#", one) if "?" in one or not links.is_file(one) else one for one in found.links if urls.shape(one) != own}
     text = re.sub(r"\d+", "", f"{found.title}\n{found.text}")

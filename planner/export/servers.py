@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Readable
+from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -33,12 +34,19 @@ def as_data(made: Mapping) -> dict[str, Any]:
     }
 
 
+def prefix(site: str) -> str:
+    """How the variables of a site's map begin, so that one nginx can hold many exports."""
+    return f"export_{sha256(site.encode()).hexdigest()[:8]}"
+
+
 def nginx_http(made: Mapping, prefix: str = "export") -> bytes:
     """Maps, for inside `http {}`; `prefix` names their variables, so that one server can hold several exports."""
     name = prefix.encode()
     out = [b"# Generated. Where the old URLs of an exported site are answered from; include inside http {}."]
     size = max(2048, 1 << (len(made.exact) + len(made.pages) + len(made.moved) + 1).bit_length())
-    out.append(b"# nginx needs, once in http {}: map_hash_max_size %d; map_hash_bucket_size 512;" % size)
+    longest = max(map(len, (*made.exact, *made.pages, *made.moved, *made.files)), default=0)
+    bucket = max(512, 1 << (longest + 40).bit_length())
+    out.append(b"# nginx needs, once in http {}: map_hash_max_size %d; map_hash_bucket_size %d;" % (size, bucket))
     out += _block(name + b"_args", b"$args", b"$args", ((b"~" + _SESSIONS[0], b"$export_a$export_b"),))
     request = b'"$uri?$' + name + b'_args"'
     out += _block(name + b"_exact", request, _NOWHERE.encode(), _entries(made.exact))

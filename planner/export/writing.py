@@ -51,9 +51,10 @@ def write(made: Mapping, store: Store, out: Path, report: dict[str, Any], now: d
         _tidy(trees, old)
         (draft / HTDOCS).mkdir(parents=True)
         files = {name: _file(name, made, store, draft, old, before, now, rewrite) for name in sorted(made.files)}
+        prefix = servers.prefix(str(report.get("site", "")))
         data = {
-            "redirects.json": _json(servers.as_data(made)), "nginx-http.conf": servers.nginx_http(made),
-            "nginx-server.conf": servers.nginx_server(made), "report.json": _json(report),
+            "redirects.json": _json(servers.as_data(made)), "nginx-http.conf": servers.nginx_http(made, prefix),
+            "nginx-server.conf": servers.nginx_server(made, prefix), "report.json": _json(report),
         }  # fmt: skip
         for name, content in data.items():
             (draft / name).write_bytes(content)
@@ -93,7 +94,7 @@ def _current(out: Path) -> tuple[dict[str, dict[str, Any]], Path | None]:
         told = json.loads((old / MANIFEST).read_bytes())
         return dict(told["files"]), old
     except (OSError, ValueError, KeyError, TypeError):
-        return {}, None
+        return {}, old  # unreadable, but still what visitors get until the new one is there
 
 
 def _tidy(trees: Path, kept: Path | None) -> None:

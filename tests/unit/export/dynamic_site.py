@@ -122,7 +122,7 @@ class DynamicSite:
         return """
         <link rel=stylesheet href=/style.css?ver=5.1><link rel="alternate" type="application/rss+xml" href="/feed"><link rel=icon href=/favicon.png>
         <div style="background:url('/bg 1.png')"></div>
-        <a href="list.php?page=1">新闻</a> <a href="/新闻/第 1 页.html">中文</a> <a href="/%D0%C2%CE%C5.html">gbk path</a>
+        <a href="list.php?page=1">新闻</a> <a href="list.php">全部</a> <a href="/新闻/第 1 页.html">中文</a> <a href="/%D0%C2%CE%C5.html">gbk path</a>
         <a href="/gbk.html">gbk</a> <a href="/calendar.php?m=1">校历</a> <a href="/events?year=2026">events</a> <a href="/trap/">trap</a> <a href="/sub/deep/">deep</a>
         <a href="/about">关于</a> <a href="/about/staff.html">人</a> <a href="/old.html">old</a> <a href="/loop1">loop</a> <a href="/away">away</a>
         <a href="/show.php?id=1&amp;cat=1&amp;PHPSESSID=abcdefabcdefabcdefabcdef12">session</a>

@@ -17,7 +17,7 @@ from planner.cli import export
 from planner.export import coverage, links, mapping, reading, servers, urls, writing
 from planner.export.bounds import Bounds, Fence
 from planner.export.crawl import Crawled
-from planner.export.errorpages import ErrorPages, missing_paths
+from planner.export.errorpages import BY_WORDS, ErrorPages, missing_paths
 from planner.export.fetching import Answer
 from planner.export.links import Function, srcset
 from planner.export.records import Record, opened
@@ -52,6 +52,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
         (HOME + "a?s=search", "/a?s=search"),
         (HOME + "a?sid=12", "/a?sid=12"),
         (HOME + "a?sid=abcdefabcdefabcdefabcdef", "/a"),
+        (HOME + "a?sid=abcdefabcdefabcdefabcdef.x", "/a?sid=abcdefabcdefabcdefabcdef.x"),
         (HOME + "a?b=2&a=1", "/a?b=2&a=1"),
         (HOME + "a?/b", "/a?/b"),
         ("http://other.test/a", None),
@@ -251,6 +252,13 @@ def test_error_pages_by_their_likeness():
     assert not pages.reason(HOME + "real", "x", f"{menu} our history begins with quite another story in the year fifty two", home=False)
 
 
+def test_error_pages_of_few_words():
+    pages = ErrorPages()
+    pages.learn(HOME + "no-such-1", "Sorry 12")
+    assert pages.reason(HOME + "x", "x", "Sorry 99", home=False)
+    assert not pages.reason(HOME + "x", "x", "Sorry indeed", home=False)
+
+
 def test_missing_paths_are_always_the_same():
     assert missing_paths(NAME) == missing_paths(NAME) != missing_paths("other")
 
@@ -322,6 +330,24 @@ def test_hostile_names_are_refused(target):
 
 def test_well_known_is_no_hidden_file():
     assert set(mapping.build(crawled(page(".well-known/security.txt", "s", "text/plain"))).files) == {"/.well-known/security.txt"}
+
+
+def test_an_unknown_value_of_a_parameter_that_matters_is_not_answered_with_another_page():
+    made = mapping.build(crawled(page("list.php", "one"), page("list.php?page=2", "two"), page("list.php?page=1", "one")))
+    assert list(mapping.resolve(made, "/list.php", "page=99")) == []
+    assert (
+        next(mapping.resolve(made, "/list.php", "page=1")) == next(mapping.resolve(made, "/list.php", "from=x")) == made.pages["/list.php"]
+    )
+    assert next(mapping.resolve(made, "/list.php", "page=2")) == made.exact["/list.php?page=2"]
+
+
+def test_pages_of_the_same_words_that_lead_elsewhere_are_two():
+    text = "<title>t</title><p>same<a href=/f/{}.pdf>file</a>"
+    one, two = (
+        reading.read(Answer(HOME + f"x?p={n}", 200, {"content-type": "text/html"}, text.format(n).encode(), f"s{n}", 9), ErrorPages())[0]
+        for n in "12"
+    )
+    assert one.digest != two.digest
 
 
 def test_redirects():
@@ -440,6 +466,15 @@ def test_what_may_not_be_asked(target, state):
     assert coverage.fate(HOME + target, site, mapping.build(site))[0] == state
 
 
+def test_edit_links_are_no_content_and_words_may_deceive():
+    said = {HOME + "w?action=edit": "asking may change something, or it administers the site"}
+    deceived = Record(HOME + "ghosts", "soft_error", 200, BY_WORDS)
+    linked = crawled(page("", "h"), deceived, not_asked=said)
+    assert coverage.measure(linked, mapping.build(linked), coverage.Gate(links=1.0)).refusals == []
+    named = crawled(page("", "h"), deceived, sitemap={HOME, deceived.url})
+    assert coverage.measure(named, mapping.build(named), coverage.Gate()).shares["sitemap"].lacks[0].url == deceived.url
+
+
 def test_cut_links_are_told_but_cut_sitemaps_refuse():
     reason = {HOME + "c?m=99": "pages of its kind differ in digits only"}
     linked = crawled(page("", "h"), not_asked=reason)
@@ -465,6 +500,12 @@ def test_a_body_is_there_before_its_line_and_torn_lines_are_passed_over(tmp_path
         assert list(store.done) == [HOME]
         assert store.done[HOME].headers == {"x": "\udce6"}
         store.add(Record(HOME + "b", "error", 404))
+        half = Record(HOME + "c", "exported", 200, sha256="cd" * 32, size=9)
+        store.path("cd" * 32).parent.mkdir(exist_ok=True)
+        store.path("cd" * 32).write_bytes(b"half")
+        assert not store.has(half), "a kill in the middle of a body"
+        store.keep("cd" * 32, b"the whole")
+        assert store.has(half)
     with opened(tmp_path) as store:
         store.begin(head, NOW + timedelta(hours=3))
         assert list(store.done) == [HOME, HOME + "b"]
