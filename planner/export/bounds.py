@@ -14,6 +14,8 @@ from planner.export import urls
 from planner.export.records import Record
 
 SHOWN = 3
+CAP = "limit"
+"""How a reason begins that says nothing about the URL: it lacks, as if it had not answered."""
 _DATED = re.compile(r"^(?:y|yy|yyyy|year|month|ym|date|day|cal\w*|from|start|end|to|d|dt|time|week)$", re.I)
 _YEAR = re.compile(r"(?<!\d)(\d{4})(?=[-/_.年]?\d{0,2}(?:\D|$)|\d{4}(?:\D|$))")
 _DATED_PATH = re.compile(r"/(?:cal\w*|events?|archives?|day|month|year|week|日历)/(?:[^/]+/)*(\d{4})(?:[-/_.]|$)", re.I)
@@ -70,11 +72,11 @@ class Fence:
             its = self._kinds[kind] = _Kind()
         if not reason and not named:
             if its.asked >= self.bounds.per_kind:
-                reason = f"more than {self.bounds.per_kind} of a kind"
+                reason = f"{CAP} of {self.bounds.per_kind} of a kind"
             elif its.read >= self.bounds.sample and len(its.texts) < self.bounds.distinct * its.read:
                 reason = "pages of its kind differ in digits only"
         if not reason and self.asked >= self.bounds.pages:
-            reason = f"limit of {self.bounds.pages} URLs"
+            reason, kind = f"{CAP} of {self.bounds.pages} URLs in all", "\N{HORIZONTAL ELLIPSIS}"
         if reason:
             cut = self.cuts.setdefault((reason, kind), Cut(reason, kind))
             cut.count += 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planner.export import mapping, urls
+from planner.export.bounds import CAP
 from planner.export.crawl import Crawled
 from planner.export.errorpages import BY_WORDS
 from planner.export.mapping import Mapping
@@ -99,7 +100,7 @@ def fate(url: str, crawled: Crawled, made: Mapping) -> tuple[str, str]:
                 continue
             if why.startswith("asking may"):
                 return ("administers" if _ADMINISTERS.search(urls.request_target(first)) else "lacking"), why
-            return "cut", why
+            return ("lacking" if why.startswith(CAP) else "cut"), why
         if record.outcome == "moved":
             seen.add(first)
             inside = crawled.site.normal(record.location.partition("#")[0])

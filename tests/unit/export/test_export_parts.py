@@ -483,6 +483,17 @@ def test_cut_links_are_told_but_cut_sitemaps_refuse():
     assert coverage.measure(named, mapping.build(named), coverage.Gate()).refusals
 
 
+@pytest.mark.parametrize("bounds", [Bounds(pages=3), Bounds(per_kind=3)])
+def test_a_limit_is_no_reason_to_do_without(bounds):
+    fence = Fence(bounds, 2026)
+    said = walk(fence, [HOME + f"n{n}.html" for n in range(9)], plain=str)
+    assert said[:3] == [""] * 3
+    (cut,) = fence.cuts.values()
+    assert cut.count == 6
+    site = crawled(page("", "h"), not_asked={HOME + "n9.html": said[-1]})
+    assert coverage.measure(site, mapping.build(site), coverage.Gate()).refusals
+
+
 def test_lists_of_urls_with_hits():
     assert urls.hits_of(["# x", "", "12 /a b", "/c", "3 /c", "/12"]) == {"/a b": 12, "/c": 3, "/12": None}
 
