@@ -111,14 +111,15 @@ async def export(
         stopping = coverage.stops_working(crawled)
         result = Export(crawled, made, measured, stopping)
         told = report(crawled, made, measured, stopping)
-        store.finish()
         refused = out / REFUSED
         if measured.refusals and not options.accept:
+            store.finish()
             refused.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             return result
         refused.unlink(missing_ok=True)
         rewrite = _https(crawled) if options.https else ()
         result.written = writing.write(made, store, out, told, now, rewrite)
+        store.finish()
         if options.prove:
             limits = options.proof or Limits(
                 pages=len(made.answered) + 2, seconds=3600.0, concurrency=wanted.manners.concurrency, settle_seconds=1.1

@@ -96,10 +96,10 @@ class Store:
         self.done[record.url] = record
 
     def finish(self) -> None:
-        """The crawl is complete: its journal becomes the one before, and bodies that nobody names go."""
+        """The crawl is complete: its journal becomes the one before, and bodies that no later crawl can make use of go."""
         self.close()
         (self.folder / JOURNAL).replace(self.folder / LAST)
-        kept = {record.sha256 for record in self.done.values()}
+        kept = {record.sha256 for record in self.done.values() if not self.spare(record)}
         for path in (self.folder / BODIES).glob("*/*"):
             if path.name not in kept:
                 path.unlink()
@@ -109,6 +109,10 @@ class Store:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def spare(self, record: Record) -> bool:
+        """Whether the body is of no use after this crawl: without validators nobody can be asked whether it changed."""
+        return not record.etag and not record.modified
 
     def path(self, sha256: str) -> Path:
         """Where a body lies, or would lie."""

@@ -50,7 +50,8 @@ def write(made: Mapping, store: Store, out: Path, report: dict[str, Any], now: d
         draft = trees / f"new-{os.getpid()}"
         _tidy(trees, old)
         (draft / HTDOCS).mkdir(parents=True)
-        files = {name: _file(name, made, store, draft, old, before, now, rewrite) for name in sorted(made.files)}
+        kept = {record.sha256 for record in store.done.values() if not store.spare(record)}
+        files = {name: _file(name, made, store, kept, draft, old, before, now, rewrite) for name in sorted(made.files)}
         prefix = servers.prefix(str(report.get("site", "")))
         data = {
             "redirects.json": _json(servers.as_data(made)), "nginx-http.conf": servers.nginx_http(made, prefix),
@@ -115,6 +116,7 @@ def _file(
     name: str,
     made: Mapping,
     store: Store,
+    kept: set[str],
     draft: Path,
     old: Path | None,
     before: dict[str, dict[str, Any]],
@@ -135,8 +137,11 @@ def _file(
     if old is not None and before.get(name, {}).get("sha256") == digest and _whole(_on_disk(old, name), digest):
         os.link(_on_disk(old, name), there)
     else:
-        if content is None:
-            shutil.copyfile(store.path(record.sha256), there)
+        if content is None and digest not in kept:
+            os.link(store.path(digest), there)  # the store gives up its own name for it when the crawl is finished
+            kept.add(digest)
+        elif content is None:
+            shutil.copyfile(store.path(digest), there)
         else:
             there.write_bytes(content)
         moment = _changed(record, now)

@@ -503,7 +503,7 @@ def test_a_body_is_there_before_its_line_and_torn_lines_are_passed_over(tmp_path
     with opened(tmp_path) as store:
         store.begin(head, NOW)
         store.keep("ab" * 32, b"body")
-        store.add(Record(HOME, "exported", 200, sha256="ab" * 32, size=4, headers={"x": "\udce6"}))
+        store.add(Record(HOME, "exported", 200, sha256="ab" * 32, size=4, headers={"x": "\udce6"}, etag='"1"'))
     with (tmp_path / "journal.jsonl").open("a") as file:
         file.write('{"url":"torn","outco')
     with opened(tmp_path) as store:

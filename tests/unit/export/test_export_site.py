@@ -381,6 +381,44 @@ def test_nobody_there(tmp_path):
         export(free_port(), tmp_path)
 
 
+class Orders:
+    """Parameters in two orders; they matter for every fourth article, and the rest is reached one level deeper each."""
+
+    def __init__(self, matters):
+        self.matters, self.asked = matters, []
+
+    async def answer(self, request):
+        from aiohttp import web
+
+        self.asked.append(request.raw_path)
+        raw, _, query = request.raw_path.partition("?")
+        links = "".join(f"<a href='/o?a=1&b={n}'>x</a><a href='/o?b={n}&a=1'>x</a>" for n in "fcdba")
+        if raw == "/o":
+            links = "<a href='/o?a=1&b=deep'>x</a><a href='/o?b=deep&a=1'>x</a>"
+            word = query.replace("a=1", "").strip("&").partition("=")[2]
+            links += f"<p>{word} {query[0] if word == self.matters else ''}"
+        elif raw != "/":
+            return web.Response(status=404)
+        return web.Response(body=page("o", links), content_type="text/html", charset="utf-8")
+
+
+@pytest.mark.parametrize(("matters", "fetched"), [("none", False), ("c", True)])
+def test_orders_of_parameters_are_trusted_only_after_proof(tmp_path, matters, fetched):
+    site = Orders(matters)
+    with serving(site) as (port,):
+        result = export_site(replace(wanted(port, {}), manners=replace(QUICK, concurrency=1)), tmp_path, NOW, UNPROVED)
+    first = site.asked[site.asked.index("/o?a=1&b=a") :][:10]
+    assert first == sorted(first), "asked in order, whatever the order of a set"
+    assert len(first) == 10, "all of the first level are asked for"
+    assert ("/o?b=deep&a=1" in site.asked) is fetched
+    assert coverage.fate(HOME + "o?b=deep&a=1", result.crawled, result.made)[0] == "answered"
+    assert (len({result.made.answered[HOME + f"o?{query}"] for query in ("a=1&b=c", "b=c&a=1")}) == 2) is fetched
+
+
+def test_trees_share_no_file_with_the_store(whole):
+    assert {path.stat().st_nlink for path in (whole[1] / "htdocs").rglob("*") if path.is_file()} == {1}
+
+
 def test_a_folder_that_is_not_ours(tmp_path):
     (tmp_path / "current").mkdir()
     with serving(DynamicSite()) as (port,), pytest.raises(InputError, match="no link of ours"):
