@@ -49,7 +49,8 @@ The order of work:
   planner rollback MOVE        take a move back, from whatever step it is at
   planner vhosts DIR           virtual hosts of a copied configuration tree; needs no workspace
   planner applications DIR     web applications in a local folder, by their files; needs no workspace
-  planner report               all of it as one HTML page
+  planner export               a dynamic site that only publishes, as plain files, with a gate on what is missing
+  planner report               all of it as one HTML page; --xlsx: as a workbook
   planner drift                what a second set-up would change: nothing
 
 Everything that lists takes --json.  Exit codes: docs/exit-codes.md.
