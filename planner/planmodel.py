@@ -16,8 +16,6 @@ from inventory.register import valid_name
 from planner.policy import Placement, Skill, Step
 
 FORMAT = 2
-STEPS = ("lower-ttl", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch")
-"""The steps of a move that the planner carries out, in order; each has its undo."""
 
 
 def _day(value: object) -> object:
