@@ -28,7 +28,7 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import bundle, equality, movesteps, verification
+from planner import approvals, bundle, closing, equality, movesteps, verification
 from planner.journal import ROLLBACK, MoveState, Writer
 
 Say = Callable[[str, str, str], None]
@@ -37,12 +37,13 @@ Say = Callable[[str, str, str], None]
 
 @dataclass
 class Outcome:
-    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words."""
+    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words, `proved` our scripts'."""
 
     ok: bool
     changes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     trouble: list[str] = field(default_factory=list)
+    proved: list[str] = field(default_factory=list)
     cancelled: bool = False
 
 
@@ -139,12 +140,18 @@ def _unreported(runner: Any, artifacts: Path) -> str:
 def _take(event: Mapping[str, Any], outcome: Outcome, say: Callable[[str], None]) -> None:
     data = event.get("event_data") or {}
     kind, result = event.get("event"), data.get("res") or {}
+    if kind == "runner_on_ok":
+        outcome.proved += [line.partition("planner: proved: ")[2] for line in _lines(result) if line.startswith("planner: proved: ")]
     if kind == "playbook_on_task_start":
         say(str(data.get("name") or data.get("task") or ""))
     elif kind == "runner_on_ok" and result.get("changed"):
         outcome.changes.append(f"{data.get('host')}: {data.get('task')}")
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         outcome.trouble.append(f"{data.get('host')}: {data.get('task')}: {_words(result)}")
+
+
+def _lines(result: Mapping[str, Any]) -> list[str]:
+    return str(result.get("stdout") or "").splitlines()
 
 
 def _words(result: Mapping[str, Any]) -> str:
@@ -228,9 +235,12 @@ class Carrier:
         begun = time.monotonic()
         try:
             kind = movesteps.step(move["placement"], step)
-            detail = self._verify(move) if kind.work == "compare" else self._play(move, step, attempt)
+            if kind.work == "sign-off":
+                detail = self._signed(move)
+            else:
+                detail = self._verify(move) if kind.work == "compare" else self._play(move, step, attempt)
             if step == "cutover":
-                detail |= self._after_cutover(move)
+                detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
         except (PlannerError, OSError) as error:
             if self.stop.now.is_set():
                 raise RunError(f"{move['id']}: stopped in the middle of {step}", hint="planner run goes on there") from error
@@ -271,7 +281,8 @@ class Carrier:
         outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
         if not outcome.ok:
             raise RunError("; ".join(outcome.trouble)[:4000])
-        return {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
+        found = {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
+        return found | ({"proved": "; ".join(outcome.proved)} if outcome.proved else {})
 
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
@@ -285,6 +296,22 @@ class Carrier:
         if result.verdict != "equal":
             raise RunError(f"source and destination are not proved equal ({result.verdict}): {result.reason}{_first(result)}")
         return {"compared": result.reason}
+
+    def _signed(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """The unit's recorded word.  Raises RunError when it is none, or silence, or to something else."""
+        with self.book.session() as session:
+            said = approvals.agreements(session, self.plan)[move["id"]]
+        if not said.signed:
+            raise RunError(approvals.unsigned(said))
+        return {"signed": f"{said.by}, {said.at:%Y-%m-%d %H:%M}"}
+
+    def _after_closing(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """A closed site's names are asked for at the front and at the old address."""
+        self.say(move["id"], "cutover", "asking the front and the old address as a visitor would")
+        problems = closing.asked(move)
+        if problems:
+            raise RunError("; ".join(problems[:4]))
+        return {"closed": f"{len(move['names'])} names"}
 
     def _after_cutover(self, move: Mapping[str, Any]) -> dict[str, Any]:
         """Whoever still comes to the old address gets the new site: the home page and some more, asked at both.
@@ -308,6 +335,9 @@ class Carrier:
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
+    for word in ("signed", "proved"):
+        if word in detail:
+            return f": {detail[word]}"
     return "" if detail.get("absent") else f", {detail.get('changed', 0)} changed"
 
 

@@ -235,6 +235,8 @@ def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callab
         destination = move["destination"]
         machines |= {move["source"]["address"]: move["source"]["host"], destination["receiver_address"]: destination["receiver"]}
         machines |= {address: name for name, address in destination.get("node_addresses", {}).items()}
+        if destination["front"]:
+            machines[destination["address"]] = destination["front"]
     problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not peer(address).keys]
     for address, name in sorted(machines.items()):
         way = peer(address)
@@ -312,7 +314,7 @@ def rollback(
             return
         carrier = _carrier(space, book, document, live)
         lines = [f"{chosen['id']}: back to {chosen['source']['host']}, from {now.touched[0]} on"]
-        if now.steps["cutover"] != "waiting":
+        if now.steps["cutover"] != "waiting" and chosen["placement"] != "retire":  # there, nothing is written at the destination
             lines += _divergence(chosen, carrier.hosts)
         _ask(live, lines, yes)
         execution.end_leftovers(carrier.bundle)
