@@ -235,7 +235,7 @@ def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callab
         destination = move["destination"]
         machines |= {move["source"]["address"]: move["source"]["host"], destination["receiver_address"]: destination["receiver"]}
         machines |= {address: name for name, address in destination.get("node_addresses", {}).items()}
-        if destination["front"]:
+        if destination.get("front"):
             machines[destination["address"]] = destination["front"]
     problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not peer(address).keys]
     for address, name in sorted(machines.items()):

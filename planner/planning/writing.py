@@ -186,6 +186,7 @@ def _retirement(item: Subject, identity: str, told: Scheduled | Unscheduled | No
 
 
 def _years_on(day: date, years: int) -> date:
+    """The same day years later; a leap day's is the first of March."""
     leap = (day.month, day.day) == (2, 29)
     return date(day.year + years, 3, 1) if leap else day.replace(year=day.year + years)
 
