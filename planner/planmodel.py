@@ -53,6 +53,12 @@ def _is_path(text: str) -> str:
     return text
 
 
+def _is_sentence(text: str) -> str:
+    if not text.replace("\n", "").isprintable():
+        raise ValueError("there are control characters in it")
+    return text
+
+
 def _sorted(value: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(value.items()))
 
@@ -77,7 +83,10 @@ Amount = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, allow_inf_na
 Money = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 """An amount of the plan's currency as text, so that no reader makes a binary fraction of it."""
 Hours = Annotated[dict[Skill, Amount], AfterValidator(_sorted)]
+Sentence = Annotated[str, AfterValidator(_is_sentence)]
+"""What people read: names from the units' hosts stand in it with their control characters escaped."""
 Texts = tuple[str, ...]
+Sentences = tuple[Sentence, ...]
 Ids = tuple[Id, ...]
 
 
@@ -146,6 +155,7 @@ class Destination(_Part):
     front: Machine | Literal[""] = ""
     node_addresses: Annotated[dict[Machine, Address], AfterValidator(_sorted)] = {}
     address: Address | Literal[""] = ""
+    address6: Address | Literal[""] = ""
     account: Account | Literal[""] = ""
     docroot: AbsolutePath | Literal[""] = ""
     php: Annotated[str, Field(pattern=r"^([0-9]+\.[0-9]+)?$")] = ""
@@ -180,7 +190,7 @@ class Gate(_Part):
 
     rule: str
     step: Step
-    message: str
+    message: Sentence
     settled: bool = False
 
 
@@ -189,7 +199,7 @@ class Finding(_Part):
 
     rule: str
     step: Step
-    message: str
+    message: Sentence
 
 
 class Size(_Part):
@@ -218,6 +228,7 @@ class Schedule(_Part):
     cutover: Day
     end: Day
     pinned: bool = False
+    pilot: bool = False
 
 
 class Refusal(_Part):
@@ -226,7 +237,7 @@ class Refusal(_Part):
     first: Day = Field(alias="from")
     until: Day
     kind: str
-    detail: str
+    detail: Sentence
 
 
 class Retirement(_Part):
@@ -273,7 +284,7 @@ class Move(_Part):
     cost: Cost | None = None
     why_not_earlier: tuple[Refusal, ...] = ()
     seeds: Texts = ()
-    note: str = ""
+    note: Sentence = ""
 
 
 class Group(_Part):
@@ -281,7 +292,7 @@ class Group(_Part):
 
     group: Id
     moves: Annotated[Ids, Field(min_length=1)]
-    why: Texts = ()
+    why: Sentences = ()
     after: Ids = ()
 
 
@@ -289,7 +300,7 @@ class Cycle(_Part):
     """Moves each of which was to go before the other, and so go together."""
 
     moves: Ids
-    why: Texts = ()
+    why: Sentences = ()
 
 
 class Left(_Part):
@@ -298,17 +309,27 @@ class Left(_Part):
     site: str
     unit: str = ""
     recommendation: str = ""
-    why: str
+    why: Sentence
+
+
+class HostFree(_Part):
+    """A host that something leaves: the day from which it can be switched off, null while `kept_by` sites need it."""
+
+    host: Machine
+    on: Day | None = None
+    kept_by: Sentences = ()
 
 
 class Shortfall(_Part):
-    """What is lacking, by when and for which workloads."""
+    """What is lacking, by when and for which moves; `nodes` as large as the largest there is would do, null where that is not known."""
 
     kind: str
     zone: str = ""
+    labels: Texts = ()
     resource: str
     lacking: Amount
     by: Day | None = None
+    nodes: Count | None = None
     workloads: Texts = Field(default=(), alias="for")
 
 
@@ -356,15 +377,17 @@ class Plan(_Part):
     fingerprint: Hash
     first_day: Day
     made_from: MadeFrom
+    follows: Annotated[str, Field(pattern=r"^(plan-[0-9a-f]{10})?$")] = ""
     waves: tuple[Wave, ...] = ()
     moves: tuple[Move, ...] = ()
     groups: tuple[Group, ...] = ()
     cycles: tuple[Cycle, ...] = ()
     left: tuple[Left, ...] = ()
+    hosts_free: tuple[HostFree, ...] = ()
     shortfall: tuple[Shortfall, ...] = ()
     addresses_missing: tuple[AddressesMissing, ...] = ()
     costs: Costs | None = None
-    problems: Texts = ()
+    problems: Sentences = ()
 
     def plain(self) -> dict[str, Any]:
         """The document as plain data: keys in the model's order, every part that does not apply is there and empty."""

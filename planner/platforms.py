@@ -299,12 +299,6 @@ class Gone(_Strict):
     wipe_after_days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=3660)] = 90
 
 
-class Waves(_Strict):
-    """How many moves a wave holds."""
-
-    moves_per_wave: Annotated[int, Field(ge=1)] = 5
-
-
 STANDARD = Flavour(name="standard", cpus=2, memory_bytes=4 * 1024**3, disk_bytes=50_000_000_000)
 """The VPS that published guides of universities give without asking for reasons: 2 CPUs, 4 GB, 50 GB."""
 
@@ -327,7 +321,6 @@ class Platforms(_Strict):
     dns: Dns | None = None
     archive: Archive | None = None
     gone: Gone = Gone()
-    waves: Waves = Waves()
 
     @property
     def machines(self) -> tuple[Node, ...]:

@@ -76,6 +76,9 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
     for fact, field in (("site.proxy_to", "proxy_to"), ("site.fastcgi_to", "fastcgi_to")):
         site.learn(fact, sorted({str(text) for v in (*vhosts, *inner) for text in v.data.get(field) or []}), *vhosts, *inner)
     site.learn("site.php", any(bool(v.data.get("php")) for v in (*vhosts, *inner)), *vhosts, *inner)
+    homes = sorted({str(text) for vhost in vhosts for text in vhost.data.get("userdirs") or []})
+    if homes:
+        site.learn("site.userdirs", homes, *vhosts, why="folders of users' homes, served as /~USER")
     ports = sorted({int(e["port"]) for v in vhosts for e in v.data.get("listen") or [] if str(e.get("port", "")).isdigit()})
     outer = site.name.rpartition(":")[2]
     if outer.isdigit() and len(outer) < 6:  # a container's: visitors know the port that it is published on

@@ -208,7 +208,7 @@ class _Server:
             {"certificate": self.path(certificate), "key": self.path(key)} if any(entry["tls"] for entry in listen) else None,
             proxy, fastcgi, php, _redirect(block), access, _htaccess(docroot, block, own),
             any(bool(entry["default"]) for entry in listen), problems,
-            php_handler=handler, php_values=php_values(block, own),
+            php_handler=handler, php_values=php_values(block, own), userdirs=_userdirs(block),
         )  # fmt: skip
 
     def _aliased(self, block: list[Line]) -> str:
@@ -231,6 +231,14 @@ class _Server:
         place = roots[-1] if roots else _values(self.top, "proxypass")[0]
         args = unique([f"{address or '*'}:{port}" for address, port, _kind in free])
         return [self.vhost(Line("virtualhost", args, place.file or main, place.line, self.top), True)]
+
+
+def _userdirs(block: list[Line]) -> list[str]:
+    """The folders of `UserDir` in the vhost itself; what all vhosts inherit from the main server makes none of them a site of homes."""
+    lines = _values(block, "userdir")
+    if any([word.lower() for word in line.args] == ["disabled"] for line in lines):
+        return []  # for everybody, but for those that `enabled` names; they have no folder without a line of its own
+    return unique([word for line in lines if line.args[0].lower() not in {"enabled", "disabled"} for word in line.args])
 
 
 def _passes_everything(block: list[Line]) -> bool:

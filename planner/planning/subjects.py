@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,8 +23,23 @@ PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server",
 
 
 @dataclass(frozen=True)
+class Carried:
+    """A move that a run or people finished (`done`, on the day `on`) or began: of which plan, as which placement, onto which platform."""
+
+    plan: str
+    placement: str
+    platform: str
+    done: bool
+    on: str = ""
+
+
+@dataclass(frozen=True)
 class Subject:
-    """One workload.  `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to."""
+    """One workload.
+
+    `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to; `carried` its move in a plan
+    that has moved it or has begun to.
+    """
 
     name: str
     unit: str
@@ -39,6 +55,7 @@ class Subject:
     settled: Mapping[str, Decision] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     agreed: date | None = None
+    carried: Carried | None = None
 
     def value(self, name: str, default: Any = None) -> Any:
         """A fact's value, `default` when unknown."""
@@ -68,7 +85,13 @@ class Subject:
 
 
 def stays(item: Subject) -> str:
-    """Why a workload is in no plan; '' when it moves."""
+    """Why a workload is in no plan, by itself; '' when it moves."""
+    if item.carried is not None:
+        # planned anew it would be moved a second time, over what its visitors have written since
+        when = f" on {item.carried.on}" if item.carried.on else ""
+        if item.carried.done:
+            return f"{item.carried.plan} has moved it{when}"
+        return f"{item.carried.plan} has begun to move it; planner run {item.carried.plan} goes on"
     left = item.decisions.get("leave")
     if left is not None:
         return f"{left.by} decided that it stays: {left.why}"
@@ -98,6 +121,14 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
         return "platforms.yml names no archive, or no front that could answer for its names"
     if item.placement == "retire" and item.value("site.web_server") not in {"nginx", "apache"}:
         return "there is no playbook that closes a site of its web server"
+    if item.value("site.userdirs"):
+        return "it serves folders of users' homes, and a move carries its docroot only"
+    wild = [str(name) for name in item.value("site.odd_names", []) or [] if str(name).startswith("*.")]
+    if wild:
+        return f"it answers for every name of {', '.join(wild)}, and a move carries single names only"
+    if item.value("database.shared_with"):
+        others = ", ".join(str(name) for name in item.value("database.shared_with"))
+        return f"it shares its database with {others}, and a move would give each a copy of its own"
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
     outside = bool(configuration) and item.value("database.used", False) and not equality.within(str(configuration), docroot)
     if outside and item.placement != "retire":
@@ -116,12 +147,21 @@ def _product(item: Subject) -> str:
 
 
 def identities(items: Iterable[Subject]) -> dict[str, str]:
-    """A move's id for each workload's name: readable, and unique by a digest where two names would give one."""
+    """A move's id for each workload's name: readable, and unique by a digest where two names would give one.
+
+    All names that would give one get a digest, so that an id does not depend on which of them came first.
+    """
+    names = sorted(item.name for item in items)
+    plain = {name: re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:200].strip("-") or "site" for name in names}
+    times = Counter(plain.values())
     found: dict[str, str] = {}
-    taken: dict[str, str] = {}
-    for name in sorted(item.name for item in items):
-        text = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:200] or "site"
-        if text in taken:
-            text = f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-        taken[text] = found[name] = text
+    given: set[str] = set()
+    for name in names:
+        digest, length = hashlib.sha256(name.encode()).hexdigest(), 6
+        text = plain[name] if times[plain[name]] == 1 else f"{plain[name]}-{digest[:length]}"
+        while text in given or (text != plain[name] and text in times):
+            length += 1
+            text = f"{plain[name]}-{digest[:length]}"
+        found[name] = text
+        given.add(text)
     return found

@@ -17,6 +17,7 @@ from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer
 from planner.policy import RuleSet
 from planner.refusals import reason
 from planner.schedules import Scheduled, Unscheduled
+from planner.wording import line
 
 MOST_SEEDS = 100
 
@@ -34,10 +35,8 @@ def profile(item: Subject) -> str:
 
 def hours(item: Subject, rules: RuleSet) -> dict[str, float]:
     """Work by skill: what any such move takes, and what the conditions that hold add."""
-    found: dict[str, float] = {}
-    for placement, by_skill in rules.weights.hours.items():
-        if placement == item.placement:
-            found = {str(skill): amount for skill, amount in by_skill.items()}
+    found = {str(skill): amount for placement, by_skill in rules.weights.hours.items() if placement == item.placement
+             for skill, amount in by_skill.items()}  # fmt: skip
     for finding in item.verdict.findings_on(item.placement):
         if finding.holds and finding.effort_h and finding.rule in rules.by_id:
             skill = rules.by_id[finding.rule].skill
@@ -46,14 +45,18 @@ def hours(item: Subject, rules: RuleSet) -> dict[str, float]:
 
 
 def move(
-    item: Subject, identity: str, group: str, node: str, address: str, told: Scheduled | Unscheduled | None, platforms: Platforms,
-    rules: RuleSet, dns_key: str, language: str, notes: Sequence[str],
+    item: Subject, identity: str, group: str, node: str, given: tuple[str, str], told: Scheduled | Unscheduled, platforms: Platforms,
+    rules: RuleSet, dns_key: str, language: str, notes: Sequence[str], apart: str = "", riding: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """The move as the document has it."""
+    """The move as the document has it.
+
+    `node` and `given` (IPv4, IPv6) are its place, '' for none; `notes` what had to be assumed; `apart` why no playbook may move it alone;
+    `riding`: its machine is paid for with another workload.
+    """
     kind, names = profile(item), item.dns_names
-    where = _destination(item, kind, node, address, platforms)
+    where = _destination(item, kind, node, given, platforms)
     dns = _dns(item, platforms.dns, str(where["address"]), dns_key)
-    why = by_hand(item, platforms)
+    why = by_hand(item, platforms) or apart
     if not why and platforms.dns is not None and dns is None:
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
@@ -80,16 +83,16 @@ def move(
         "retirement": _retirement(item, identity, told, platforms),
         "dns": dns,
         "gates": [
-            {"rule": one.rule, "step": one.step, "message": one.message, "settled": one.rule in item.settled}
+            {"rule": one.rule, "step": one.step, "message": line(one.message), "settled": one.rule in item.settled}
             for one in findings if one.gate
         ],
         "checks": list(dict.fromkeys(one.check for one in findings if one.check)),
-        "findings": [{"rule": one.rule, "step": one.step, "message": one.message} for one in findings if not one.gate],
+        "findings": [{"rule": one.rule, "step": one.step, "message": line(one.message)} for one in findings if not one.gate],
         "size": _size(item),
-        "cost": _cost(item),
+        "cost": None if riding else _cost(item),
         "why_not_earlier": _refused(told, language),
         "seeds": [str(url) for url in item.value("use.top_urls", []) or []][:MOST_SEEDS],
-        "note": "; ".join(said),
+        "note": line("; ".join(said)),
     }  # fmt: skip
 
 
@@ -135,7 +138,7 @@ def account(host: str, name: str) -> str:
     return f"w-{text}"
 
 
-def _destination(item: Subject, kind: str, node: str, address: str, platforms: Platforms) -> dict[str, Any]:
+def _destination(item: Subject, kind: str, node: str, given: tuple[str, str], platforms: Platforms) -> dict[str, Any]:
     own = account(item.host, item.name)
     if item.placement == "site-cluster":
         return _on_cluster(next(one for one in platforms.site_clusters if one.name == node), own)
@@ -144,7 +147,7 @@ def _destination(item: Subject, kind: str, node: str, address: str, platforms: P
     if item.placement == "retire":
         return _closed(platforms)
     flavour = item.costs["vps"].flavour if item.placement == "vps" and "vps" in item.costs else ""
-    return {"platform": node, "nodes": [node] if node else [], "address": address, "flavour": flavour}
+    return {"platform": node, "nodes": [node] if node else [], "address": given[0], "address6": given[1], "flavour": flavour}
 
 
 def _closed(platforms: Platforms) -> dict[str, Any]:
@@ -244,14 +247,18 @@ def _schedule(told: Scheduled) -> dict[str, Any]:
     return {
         "notice": told.notice.isoformat() if told.notice is not None else None, "start": told.start.isoformat(),
         "ttl_lowered": told.ttl.isoformat(), "cutover": told.cutover.isoformat(), "end": told.end.isoformat(), "pinned": told.pinned,
+        "pilot": told.pilot,
     }  # fmt: skip
 
 
-def _refused(told: Scheduled | Unscheduled | None, language: str) -> list[dict[str, str]]:
-    if told is None:
-        return []
+def _refused(told: Scheduled | Unscheduled, language: str) -> list[dict[str, str]]:
     refusals = told.why_not_earlier if isinstance(told, Scheduled) else told.reasons
     return [
-        {"from": one.first.isoformat(), "until": one.last.isoformat(), "kind": one.kind, "detail": reason(one.kind, one.detail, language)}
+        {
+            "from": one.first.isoformat(),
+            "until": one.last.isoformat(),
+            "kind": one.kind,
+            "detail": line(reason(one.kind, one.detail, language)),
+        }
         for one in refusals
     ]

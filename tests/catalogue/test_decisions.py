@@ -640,6 +640,38 @@ def test_what_is_carried_out_by_hand_has_no_playbooks_and_is_not_run(desk, runs)
     assert states["b-x-edu"] == "by hand"
 
 
+def test_two_copies_of_a_site_do_not_share_an_agreement(either_desk):
+    desk = either_desk
+    desk.site("a.x.edu@older", host=2)
+    other = move("a", id="a-x-edu-older", group="a-x-edu-older")
+    other["source"] = {**other["source"], "host": "older", "address": "192.0.2.2"}
+    desk.plan(move("a"), other)
+    desk.say("plan", "agree", "a-x-edu", "--refuses", "--by", "Li")
+    assert word(desk, "a-x-edu") == ("refused", True)
+    assert word(desk, "a-x-edu-older") == ("", False)
+    desk.say("plan", "agree", "a-x-edu-older", "--withdraw", code=5)
+    desk.say("plan", "agree", "a-x-edu", "--withdraw")
+    assert word(desk, "a-x-edu") == ("", False)
+
+
+def test_what_people_carried_out_is_journalled_and_can_be_taken_back(either_desk):
+    desk = either_desk
+    desk.plan(move("a", by="by hand", gates=[]), move("b", gates=[]))
+    assert "carried out by the planner" in desk.say("plan", "done", "b-x-edu", "--note", "x", code=7)
+    assert "what was done?" in desk.say("plan", "done", "a-x-edu", code=2)
+    assert "is not over" in desk.say("plan", "done", "a-x-edu", "--note", "x", "--on", "2027-01-01", code=2)
+    assert "not said to be done" in desk.say("plan", "done", "a-x-edu", "--withdraw", code=2)
+    desk.say("plan", "done", "a.x.edu", "--by", "Li", "--note", "moved by hand", "--on", "2026-11-20")
+    assert "done already, says Li" in desk.say("plan", "done", "a-x-edu", "--note", "again", code=2)
+    row = next(row for row in desk.json("status") if row["move"] == "a-x-edu")
+    assert (row["state"], row["by"]) == ("done", "Li")
+    assert "--withdraw" in desk.say("rollback", "a-x-edu", "--yes", code=2)
+    left = {entry["site"]: entry["why"] for entry in desk.json("plan")["left"]}
+    assert left["a.x.edu"] == f"{desk.document['id']} has moved it on 2026-11-20"
+    desk.say("plan", "done", "a-x-edu", "--withdraw")
+    assert "has moved it" not in str(desk.json("plan")["left"])
+
+
 # ---------------------------------------------------------------- a site that is closed
 
 
