@@ -177,6 +177,7 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "dns": move["dns"] is not None,
             "front": move["destination"]["front"],
             "cluster": bool(move["destination"]["node_addresses"]),
+            "tls": move["source"]["certificate"] is not None,
         }
         for step, template in templates(move["placement"]).items():
             if move["dns"] is not None or not movesteps.step(move["placement"], step.removeprefix("undo-")).dns:

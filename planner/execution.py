@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,8 +29,11 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import approvals, bundle, closing, equality, movesteps, verification
+from planner import approvals, bundle, certificates, closing, equality, movesteps, verification
 from planner.journal import ROLLBACK, MoveState, Writer
+
+BEFOREHAND = ("lower-ttl", "provision")
+"""Before these a site's certificate is looked at: the first step, and the one that takes it to the destination."""
 
 Say = Callable[[str, str, str], None]
 """(move, step, text): what is going on, for a live view."""
@@ -238,7 +242,8 @@ class Carrier:
             if kind.work == "sign-off":
                 detail = self._signed(move)
             else:
-                detail = self._verify(move) if kind.work == "compare" else self._play(move, step, attempt)
+                before = self._certificate(move) if step in BEFOREHAND else {}
+                detail = before | (self._verify(move) if kind.work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
                 detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
         except (PlannerError, OSError) as error:
@@ -284,6 +289,20 @@ class Carrier:
         found = {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
         return found | ({"proved": "; ".join(outcome.proved)} if outcome.proved else {})
 
+    def _certificate(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing is changed for a site whose certificate cannot be carried.  Raises RunError with all reasons."""
+        source, schedule = move["source"], move.get("schedule")
+        if not source.get("certificate"):
+            return {}
+        self.say(move["id"], "provision", "the certificate and its key at the source")
+        given = source["certificate"]
+        _, printed = self.hosts.run(source["address"], certificates.SCRIPT, given["path"], given["key_path"], given["chain"])
+        until = date.fromisoformat(schedule["end"]) if schedule else None
+        judged = certificates.judge(printed, equality.over_https(move), catalogue.now(), until)
+        if judged.refused:
+            raise RunError(f"the certificate {given['path']} cannot be carried: {'; '.join(judged.refused)}")
+        return {"certificate": "; ".join(judged.remarks)} if judged.remarks else {}
+
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
         result = equality.compare(move, self.hosts)
@@ -319,9 +338,9 @@ class Carrier:
         Editors write again by now, so texts may differ between two answers; who answers, and with what kind of page, may not.
         """
         self.say(move["id"], "cutover", "asking the old address as a visitor would")
-        limits = verification.Limits(pages=8, seconds=60)
+        limits, https = verification.Limits(pages=8, seconds=60), equality.over_https(move)
         seen = verification.compare_site(
-            move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"][:4], limits, tls=move["source"]["tls"]
+            https or move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"][:4], limits, tls=bool(https)
         )
         kinds = {"status", "redirect", "title", "content_type", "charset_header", "unreachable", "error_text"}
         wrong = [page for page in seen.pages if page.outcome == "different" and kinds & {d.kind for d in page.differences}]
@@ -338,6 +357,8 @@ def _summary(detail: Mapping[str, Any]) -> str:
     for word in ("signed", "proved"):
         if word in detail:
             return f": {detail[word]}"
+    if "certificate" in detail:
+        return f", {detail.get('changed', 0)} changed; its certificate is carried as it is: {detail['certificate']}"
     return "" if detail.get("absent") else f", {detail.get('changed', 0)} changed"
 
 

@@ -69,6 +69,9 @@ def _no_boolean(value: object) -> object:
     return value
 
 
+HSTS = r"^(max-age=\"?[0-9]{1,12}\"?( *; *(includeSubDomains|preload)){0,2} *;?)?$"
+"""What a Strict-Transport-Security header may be, so that it can stand in a configuration (RFC 6797, 6.1); empty: none is sent."""
+
 Day = Annotated[str, BeforeValidator(_day), AfterValidator(_is_day)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=255)]
@@ -126,6 +129,20 @@ class Database(_Part):
     tables: Count = 0
 
 
+class Certificate(_Part):
+    """The source's certificate: where it, its key and its chain lie there.  The key itself is in no document."""
+
+    path: str
+    key_path: str
+    chain: str = ""
+    names: Texts = ()
+    """What it holds."""
+    hosts: Texts = ()
+    """The site's names that are served over HTTPS."""
+    expires: Day | None = None
+    self_signed: bool = False
+
+
 class Source(_Part):
     """Where the workload is today.  Texts come from the unit's host: nothing in them is trusted."""
 
@@ -136,6 +153,9 @@ class Source(_Part):
     vhosts: tuple[Any, ...] = ()
     web_user: str = "www-data"
     tls: bool = False
+    https_only: bool = False
+    hsts: Annotated[str, Field(pattern=HSTS)] = ""
+    certificate: Certificate | None = None
     config_file: str = ""
     database: Database | None = None
 
@@ -158,6 +178,7 @@ class Destination(_Part):
     address6: Address | Literal[""] = ""
     account: Account | Literal[""] = ""
     docroot: AbsolutePath | Literal[""] = ""
+    certificate: AbsolutePath | Literal[""] = ""
     php: Annotated[str, Field(pattern=r"^([0-9]+\.[0-9]+)?$")] = ""
     database: Schema | None = None
     receiver: Machine | Literal[""] = ""

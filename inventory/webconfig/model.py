@@ -21,7 +21,8 @@ class Vhost:
     applications beside the root, as [path, directory]; `datasources` are the databases that its root's context names, as {url, user,
     file, line}.  `php_handler` says which PHP answers: `module`, `fpm ADDRESS`, `fcgid WRAPPER`, `cgi PROGRAM`,
     `suphp`, `off`, '' when none was told; `php_values` are the settings that the configuration gives it, {name: value}; `userdirs` are the
-    folders in users' homes that it serves as /~USER."""
+    folders in users' homes that it serves as /~USER.
+    `hsts` is the value of the Strict-Transport-Security header that it sends; `forces_tls`: it serves, but sends plain HTTP on to HTTPS."""
 
     server: str
     names: list[str]
@@ -44,6 +45,8 @@ class Vhost:
     php_handler: str = ""
     php_values: dict[str, str] = field(default_factory=dict)
     userdirs: list[str] = field(default_factory=list)
+    hsts: str = ""
+    forces_tls: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `userdirs` stands there only where there are some."""

@@ -119,6 +119,8 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
         return "its docroot is unknown"
     if item.placement == "retire" and (platforms.archive is None or platforms.gone_front is None):
         return "platforms.yml names no archive, or no front that could answer for its names"
+    if item.placement == "retire" and item.value("site.tls") is True:
+        return "it is served over HTTPS, and the front would have no certificate for its names"
     if item.placement == "retire" and item.value("site.web_server") not in {"nginx", "apache"}:
         return "there is no playbook that closes a site of its web server"
     if item.value("site.userdirs"):
@@ -129,16 +131,30 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
     if item.value("database.shared_with"):
         others = ", ".join(str(name) for name in item.value("database.shared_with"))
         return f"it shares its database with {others}, and a move would give each a copy of its own"
+    server = item.value("site.web_server")
+    if server is not None and server not in {"nginx", "apache"}:
+        return f"its web server {server} cannot be made to pass visitors on to the new place by our playbooks"
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
     outside = bool(configuration) and item.value("database.used", False) and not equality.within(str(configuration), docroot)
     if outside and item.placement != "retire":
         return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
-    if item.value("site.tls") is True:
-        return "it is served over HTTPS, and this planner does not yet bring certificates to a destination"
+    if item.value("site.tls") is True and (lacking := _no_certificate(item)):
+        return lacking
     if item.placement == "site-cluster" and item.value("site.static") is not True:
         return "there is no playbook for this profile of the site cluster"
     if item.placement in {"virtual-host", "retire"} and item.value("database.used") and _product(item) not in {"mariadb", "mysql"}:
         return "there is no playbook for its kind of database"
+    return ""
+
+
+def _no_certificate(item: Subject) -> str:
+    """Why a site's certificate cannot be carried; '' when it can, as far as the visit tells."""
+    path, key = item.value("site.certificate"), item.value("tls.key_path")
+    if not path or not str(path).startswith("/") or item.value("tls.names") is None:
+        return f"it is served over HTTPS, and its certificate {path or ''} could not be read".replace("  ", " ")
+    if key and item.value("tls.key_there") is not True:
+        missing = item.value("tls.key_there") is False
+        return f"its private key {key} {'is not there' if missing else 'could not be seen: that takes root on its host'}"
     return ""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from inventory.register import valid_name
 from planner import movesteps, policy
 from planner.freshness import facts_digest
+from planner.planmodel import HSTS
 from planner.planning import fitting_in
 from planner.planning.subjects import Subject, by_hand
 from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer
@@ -60,7 +61,7 @@ def move(
     if not why and platforms.dns is not None and dns is None:
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
-    said = [*notes, *([f"by hand: {why}"] if why else [])]
+    said = [*notes, *_carried_as_it_is(item), *([f"by hand: {why}"] if why else [])]
     return {
         "id": identity,
         "site": names[0] if names else item.name,
@@ -114,9 +115,36 @@ def _source(item: Subject) -> dict[str, Any]:
     return {
         "host": item.host, "address": item.address, "docroot": item.value("site.docroot"),
         "web_server": item.value("site.web_server"), "vhosts": item.value("site.vhosts", []),
-        "web_user": item.value("site.web_user", "www-data"), "tls": bool(item.value("site.tls", False)),
+        "web_user": item.value("site.web_user", "www-data"), "tls": bool(item.value("site.tls", False)), **_https(item),
         "config_file": item.value("application.config_file", "") or "", "database": _database(item),
     }  # fmt: skip
+
+
+def _https(item: Subject) -> dict[str, Any]:
+    """How it is served over HTTPS.  A key that has no file of its own stands in the certificate's."""
+    path, sent = item.value("site.certificate"), str(item.value("site.hsts", "") or "")
+    if item.value("site.tls") is not True or not path:
+        return {"https_only": False, "hsts": "", "certificate": None}
+    only = bool(item.value("site.https_only", False)) or item.value("http.https_redirect") is True
+    return {
+        "https_only": only,
+        "hsts": sent if re.fullmatch(HSTS, sent) else "",
+        "certificate": {
+            "path": str(path), "key_path": str(item.value("tls.key_path") or path), "chain": str(item.value("tls.chain_path", "") or ""),
+            "names": [str(name) for name in item.value("tls.names", [])],
+            "hosts": [name for name in item.dns_names if name in item.value("site.tls_names", [])] or item.dns_names,
+            "expires": item.value("tls.expires"), "self_signed": bool(item.value("tls.self_signed", False)),
+        },
+    }  # fmt: skip
+
+
+def _carried_as_it_is(item: Subject) -> list[str]:
+    """What browsers have held against its certificate until now, and will."""
+    if item.value("site.tls") is not True:
+        return []
+    ended = (item.value("tls.days_left", 0) or 0) < 0
+    said = [f"its certificate ended on {item.value('tls.expires')} and is carried as it is"] if ended else []
+    return [*said, *(["its certificate is self-signed and is carried as it is"] if item.value("tls.self_signed") is True else [])]
 
 
 def _database(item: Subject) -> dict[str, Any] | None:
@@ -140,10 +168,11 @@ def account(host: str, name: str) -> str:
 
 def _destination(item: Subject, kind: str, node: str, given: tuple[str, str], platforms: Platforms) -> dict[str, Any]:
     own = account(item.host, item.name)
+    certificate = {"certificate": f"/etc/ssl/sites/{own}.pem"} if item.value("site.tls") is True else {}
     if item.placement == "site-cluster":
-        return _on_cluster(next(one for one in platforms.site_clusters if one.name == node), own)
+        return _on_cluster(next(one for one in platforms.site_clusters if one.name == node), own) | certificate
     if item.placement == "virtual-host":
-        return _on_server(next(one for one in platforms.virtual_hosts if one.name == node), own, item, kind)
+        return _on_server(next(one for one in platforms.virtual_hosts if one.name == node), own, item, kind) | certificate
     if item.placement == "retire":
         return _closed(platforms)
     flavour = item.costs["vps"].flavour if item.placement == "vps" and "vps" in item.costs else ""
