@@ -19,8 +19,11 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.errors import PlanError
+from planner import movesteps
 from planner.decisions import Decisions
 
+SIGN_OFF = "retire-sign-off"
+"""The gate that the unit's own agreement to be closed meets."""
 Answer = Literal["agreed", "refused", "silence"]
 
 
@@ -38,6 +41,11 @@ class Said:
     placement: str = ""
     cutover: str = ""
     at: datetime | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether the unit itself said yes to this placement and night.  Silence is no signature."""
+        return self.counts and self.state == "agreed"
 
     @property
     def refused(self) -> bool:
@@ -146,10 +154,22 @@ def held(document: Mapping[str, Any], said: Mapping[str, Said], decided: Decisio
         reasons = [_refusal(said[move["id"]])] if said[move["id"]].refused else []
         if move["carried_out"] != "planner":
             reasons.append("it is carried out by hand")
-        reasons += [f"the gate {gate['rule']} is not settled: {gate['message']}" for gate in unsettled(move, decided)]
+        if movesteps.signed(move["placement"]) and move["carried_out"] == "planner" and not said[move["id"]].signed:
+            reasons.append(unsigned(said[move["id"]]))
+        reasons += [
+            f"the gate {gate['rule']} is not settled: {gate['message']}"
+            for gate in unsettled(move, decided)
+            if not (gate["rule"] == SIGN_OFF and said[move["id"]].signed)
+        ]
         if reasons:
             found[move["id"]] = reasons
     return found
+
+
+def unsigned(said: Said) -> str:
+    """Why there is no sign-off."""
+    word = said.state or "no word yet"
+    return f"its owner has not signed ({word}): planner plan agree MOVE --unit-agrees --by WHO records it; silence is no signature"
 
 
 def _refusal(said: Said) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inventory.errors import PlanError
-from planner.plandocument import STEPS
+from planner import closing, movesteps
 from planner.shipped import folder as shipped
 
 MANIFEST = "MANIFEST"
@@ -72,28 +72,36 @@ def environment() -> Environment:
 
 
 def templates(placement: str) -> dict[str, str]:
-    """The playbook templates of a placement: step (or `undo-step`) → template.  Those in `move/` serve all placements."""
+    """The playbook templates of a placement: step (or `undo-step`) → template.  Its own go before those in `move/`, which all may have."""
     root = shipped("templates") / "playbooks"
-    return {
-        path.name.removesuffix(".yml.j2"): f"{folder}/{path.name}"
-        for folder in ("move", placement)
-        for path in sorted((root / folder).glob("*.yml.j2"))
-    }
+    wanted = [name for step in movesteps.TABLE[placement] if step.work == "playbook" for name in (step.name, f"undo-{step.name}")]
+    wanted += [f"undo-{step.name}" for step in movesteps.TABLE[placement] if step.work != "playbook"]
+    found: dict[str, str] = {}
+    for name in wanted:
+        places = [f"{folder}/{name}.yml.j2" for folder in (placement, "move") if (root / folder / f"{name}.yml.j2").exists()]
+        found |= {name: places[0]} if places else {}
+    return found
 
 
-def playbook_name(step: str) -> str:
+def playbook_name(placement: str, step: str) -> str:
     """`30-preseed.yml`: numbered so that a listing shows the order; undo playbooks keep their step's number."""
-    return f"{(STEPS.index(step.removeprefix('undo-')) + 1) * 10:02d}-{step}.yml"
+    return f"{(movesteps.steps(placement).index(step.removeprefix('undo-')) + 1) * 10:02d}-{step}.yml"
 
 
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
     """An Ansible inventory of all hosts that the plan touches; sources need no Python."""
-    groups: dict[str, dict[str, str]] = {"sources": {}, "vhost_servers": {}, "cluster_fronts": {}, "cluster_nodes": {}}
+    kinds = ("sources", "vhost_servers", "cluster_fronts", "cluster_nodes", "archives")
+    groups: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
     for move in carried_out(plan):
         groups["sources"][move["source"]["host"]] = move["source"]["address"]
         destination = move["destination"]
         if move["placement"] == "virtual-host":
             groups["vhost_servers"][destination["receiver"]] = destination["receiver_address"]
+        elif move["placement"] == "retire":
+            groups["archives"][destination["receiver"]] = destination["receiver_address"]
+            fronts = "cluster_fronts" if destination["node_addresses"] else "vhost_servers"
+            groups[fronts][destination["front"]] = destination["address"]
+            groups["cluster_nodes"].update(destination["node_addresses"])
         else:
             groups["cluster_fronts"][destination["front"]] = destination["receiver_address"]
             groups["cluster_nodes"].update(destination["node_addresses"])
@@ -160,19 +168,23 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "port": access.port,
             "host_keys": list(access.keys.get(move["source"]["address"], ())),
         }
-        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns")}
+        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns", "retirement")}
         out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
         names = {
             "source": move["source"]["host"],
             "receiver": move["destination"]["receiver"],
             "nodes": move["destination"]["nodes"],
             "dns": move["dns"] is not None,
+            "front": move["destination"]["front"],
+            "cluster": bool(move["destination"]["node_addresses"]),
             "tls": move["source"]["certificate"] is not None,
         }
         for step, template in templates(move["placement"]).items():
-            if move["dns"] is not None or not step.endswith("lower-ttl"):
+            if move["dns"] is not None or not movesteps.step(move["placement"], step.removeprefix("undo-")).dns:
                 text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
-                out[f"{base}/{playbook_name(step)}"] = text
+                out[f"{base}/{playbook_name(move['placement'], step)}"] = text
+        if move["retirement"] is not None:
+            out[f"{base}/CHECKLIST.md"] = closing.checklist(move)
     for wave in sorted({move["wave"] for move in carried_out(plan)}):
         out[f"wave-{wave}.yml"] = _wave([move for move in carried_out(plan) if move["wave"] == wave], out)
     return out
@@ -182,7 +194,7 @@ def _wave(moves: Sequence[Mapping[str, Any]], present: Mapping[str, str]) -> str
     lines = ["---"]
     for move in moves:
         for step in move["steps"]:
-            name = f"moves/{move['id']}/{playbook_name(step)}"
+            name = f"moves/{move['id']}/{playbook_name(move['placement'], step)}"
             if name in present:
                 lines += [f"- name: {json.dumps('Move ' + move['id'] + ', ' + step)}", f"  ansible.builtin.import_playbook: {name}"]
     return "\n".join(lines) + "\n"

@@ -29,17 +29,11 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import bundle, certificates, equality, verification
+from planner import approvals, bundle, certificates, closing, equality, movesteps, verification
 from planner.journal import ROLLBACK, MoveState, Writer
-
-RELEASE = {"freeze": ("freeze",), "sync": ("freeze",), "verify": ("freeze",), "cutover": ("cutover", "freeze")}
-"""Which steps are taken back at once when a step fails."""
 
 BEFOREHAND = ("lower-ttl", "provision")
 """Before these a site's certificate is looked at: the first step, and the one that takes it to the destination."""
-
-UNDO = ("lower-ttl", "provision", "freeze", "cutover")
-"""Steps with an undo playbook of their own; what the others leave goes with `provision`."""
 
 Say = Callable[[str, str, str], None]
 """(move, step, text): what is going on, for a live view."""
@@ -47,12 +41,13 @@ Say = Callable[[str, str, str], None]
 
 @dataclass
 class Outcome:
-    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words."""
+    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words, `proved` our scripts'."""
 
     ok: bool
     changes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     trouble: list[str] = field(default_factory=list)
+    proved: list[str] = field(default_factory=list)
     cancelled: bool = False
 
 
@@ -149,12 +144,18 @@ def _unreported(runner: Any, artifacts: Path) -> str:
 def _take(event: Mapping[str, Any], outcome: Outcome, say: Callable[[str], None]) -> None:
     data = event.get("event_data") or {}
     kind, result = event.get("event"), data.get("res") or {}
+    if kind == "runner_on_ok":
+        outcome.proved += [line.partition("planner: proved: ")[2] for line in _lines(result) if line.startswith("planner: proved: ")]
     if kind == "playbook_on_task_start":
         say(str(data.get("name") or data.get("task") or ""))
     elif kind == "runner_on_ok" and result.get("changed"):
         outcome.changes.append(f"{data.get('host')}: {data.get('task')}")
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         outcome.trouble.append(f"{data.get('host')}: {data.get('task')}: {_words(result)}")
+
+
+def _lines(result: Mapping[str, Any]) -> list[str]:
+    return str(result.get("stdout") or "").splitlines()
 
 
 def _words(result: Mapping[str, Any]) -> str:
@@ -225,7 +226,8 @@ class Carrier:
     def back(self, move: Mapping[str, Any], now: MoveState) -> None:
         """Take back every step that may have left something, the last one first.  Raises RunError."""
         for step in now.touched:
-            if step in UNDO and (step != "lower-ttl" or move["dns"] is not None):
+            kind = movesteps.step(move["placement"], step)
+            if kind.undo and (move["dns"] is not None or not kind.dns):
                 self._undo(move, now, step)
             else:
                 self._note(move, now, step, "undone")
@@ -236,23 +238,27 @@ class Carrier:
         self._note(move, now, step, "started", attempt)
         begun = time.monotonic()
         try:
-            before = self._certificate(move) if step in BEFOREHAND else {}
-            detail = before | (self._verify(move) if step == "verify" else self._play(move, step, attempt))
+            kind = movesteps.step(move["placement"], step)
+            if kind.work == "sign-off":
+                detail = self._signed(move)
+            else:
+                before = self._certificate(move) if step in BEFOREHAND else {}
+                detail = before | (self._verify(move) if kind.work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
-                detail |= self._after_cutover(move)
+                detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
         except (PlannerError, OSError) as error:
             if self.stop.now.is_set():
                 raise RunError(f"{move['id']}: stopped in the middle of {step}", hint="planner run goes on there") from error
             self._note(move, now, step, "failed", attempt, error=str(error)[:4000], seconds=round(time.monotonic() - begun, 1))
             self.say(move["id"], step, f"failed: {error}")
             self._release(move, now, step)
-            raise RunError(f"{move['id']}: {step}: {error}", hint=_afterwards(step)) from error
+            raise RunError(f"{move['id']}: {step}: {error}", hint=_afterwards(move, step)) from error
         detail["seconds"] = round(time.monotonic() - begun, 1)
         self._note(move, now, step, "done", attempt, **detail)
         self.say(move["id"], step, f"done in {detail['seconds']:.1f} s{_summary(detail)}")
 
     def _release(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
-        for release in RELEASE.get(step, ()):
+        for release in movesteps.step(move["placement"], step).on_failure:
             if now.steps[release] != "waiting":
                 self._undo(move, now, release)
 
@@ -270,16 +276,18 @@ class Carrier:
         self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s")
 
     def _play(self, move: Mapping[str, Any], step: str, attempt: int) -> dict[str, Any]:
-        name = f"moves/{move['id']}/{bundle.playbook_name(step)}"
+        playing = bundle.playbook_name(move["placement"], step)
+        name = f"moves/{move['id']}/{playing}"
         if not (self.bundle / name).exists():  # a site whose names are not in our zones has no DNS steps
             return {"seconds": 0.0, "changed": 0, "absent": True}
-        artifacts = self.runs / self.run / move["id"] / f"{bundle.playbook_name(step).removesuffix('.yml')}-{attempt}"
+        artifacts = self.runs / self.run / move["id"] / f"{playing.removesuffix('.yml')}-{attempt}"
         # services may not have heard of what the attempt before had written: a handler runs after its file
         again = ("--extra-vars", '{"planner_again": true}') if attempt > 1 else ()
         outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
         if not outcome.ok:
             raise RunError("; ".join(outcome.trouble)[:4000])
-        return {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
+        found = {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
+        return found | ({"proved": "; ".join(outcome.proved)} if outcome.proved else {})
 
     def _certificate(self, move: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing is changed for a site whose certificate cannot be carried.  Raises RunError with all reasons."""
@@ -308,6 +316,22 @@ class Carrier:
             raise RunError(f"source and destination are not proved equal ({result.verdict}): {result.reason}{_first(result)}")
         return {"compared": result.reason}
 
+    def _signed(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """The unit's recorded word.  Raises RunError when it is none, or silence, or to something else."""
+        with self.book.session() as session:
+            said = approvals.agreements(session, self.plan)[move["id"]]
+        if not said.signed:
+            raise RunError(approvals.unsigned(said))
+        return {"signed": f"{said.by}, {said.at:%Y-%m-%d %H:%M}"}
+
+    def _after_closing(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """A closed site's names are asked for at the front and at the old address."""
+        self.say(move["id"], "cutover", "asking the front and the old address as a visitor would")
+        problems = closing.asked(move)
+        if problems:
+            raise RunError("; ".join(problems[:4]))
+        return {"closed": f"{len(move['names'])} names"}
+
     def _after_cutover(self, move: Mapping[str, Any]) -> dict[str, Any]:
         """Whoever still comes to the old address gets the new site: the home page and some more, asked at both.
 
@@ -330,6 +354,9 @@ class Carrier:
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
+    for word in ("signed", "proved"):
+        if word in detail:
+            return f": {detail[word]}"
     if "certificate" in detail:
         return f", {detail.get('changed', 0)} changed; its certificate is carried as it is: {detail['certificate']}"
     return "" if detail.get("absent") else f", {detail.get('changed', 0)} changed"
@@ -347,8 +374,8 @@ def _first(result: equality.Equality) -> str:
     return "".join(f"\n    {line[:300]}" for line in lines)
 
 
-def _afterwards(step: str) -> str:
-    if step in RELEASE:
+def _afterwards(move: Mapping[str, Any], step: str) -> str:
+    if movesteps.step(move["placement"], step).on_failure:
         return "the site is served and written to where it was; put the cause right, then planner run"
     return "put the cause right, then planner run goes on with this step"
 
@@ -357,7 +384,7 @@ def drift(folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say
     """What a second run would change on machines whose move is done: `provision` in check mode."""
     found = {}
     for move in moves:
-        name = f"moves/{move['id']}/{bundle.playbook_name('provision')}"
+        name = f"moves/{move['id']}/{bundle.playbook_name(move['placement'], 'provision')}"
         tell = functools.partial(say, move["id"], "provision")
         found[move["id"]] = playbook(folder, name, artifacts / move["id"], tell, stop, "--check", "--tags", "destination")
     return found

@@ -16,8 +16,6 @@ from inventory.register import valid_name
 from planner.policy import Placement, Skill, Step
 
 FORMAT = 2
-STEPS = ("lower-ttl", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch")
-"""The steps of a move that the planner carries out, in order; each has its undo."""
 
 
 def _day(value: object) -> object:
@@ -263,6 +261,20 @@ class Refusal(_Part):
     detail: Sentence
 
 
+class Retirement(_Part):
+    """How a site is closed: where its archive is kept and until when, what the front answers, from when on the old host may be wiped.
+
+    `redirect` is where its names lead, '' for a page that says 410; with `keep_path` the path that was asked for is kept.
+    """
+
+    folder: AbsolutePath
+    keep_until: Day | None = None
+    redirect: Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$", max_length=500)] = ""
+    keep_path: bool = False
+    contact: Annotated[str, Field(max_length=200)] = ""
+    wipe_from: Day | None = None
+
+
 class Move(_Part):
     """One workload's move.  `wave` is 0 and `schedule` null while it has no date."""
 
@@ -284,6 +296,7 @@ class Move(_Part):
     schedule: Schedule | None = None
     source: Source
     destination: Destination
+    retirement: Retirement | None = None
     dns: Dns | None = None
     gates: tuple[Gate, ...] = ()
     checks: Texts = ()

@@ -281,6 +281,24 @@ class Dns(_Strict):
     lowered_ttl: Annotated[int, Field(ge=5, le=3600)] = 60
 
 
+class Archive(Node):
+    """The machine that keeps what was closed, in `folder`, for `keep_years` after the cutover."""
+
+    folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")] = "/srv/archive"
+    keep_years: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=100)] = 3
+
+
+class Gone(_Strict):
+    """How a closed site's names are answered: by the front of this cluster or this virtual-host server; '' is the first that there is.
+
+    `contact` stands on the page that says 410.  `wipe_after_days`: so long everything stays on the old host (published terms: 90).
+    """
+
+    front: str = ""
+    contact: Annotated[str, Field(max_length=200)] = ""
+    wipe_after_days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=3660)] = 90
+
+
 STANDARD = Flavour(name="standard", cpus=2, memory_bytes=4 * 1024**3, disk_bytes=50_000_000_000)
 """The VPS that published guides of universities give without asking for reasons: 2 CPUs, 4 GB, 50 GB."""
 
@@ -301,6 +319,8 @@ class Platforms(_Strict):
     headroom: Headroom = Headroom()
     growth_months: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=120)] = 12
     dns: Dns | None = None
+    archive: Archive | None = None
+    gone: Gone = Gone()
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -308,7 +328,15 @@ class Platforms(_Strict):
         found: dict[str, Node] = {node.address: node for node in self.virtual_hosts}
         for cluster in self.site_clusters:
             found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
+        if self.archive is not None:
+            found.setdefault(self.archive.address, self.archive)
         return tuple(found.values())
+
+    @property
+    def gone_front(self) -> VirtualHostServer | Cluster | None:
+        """What answers for closed sites' names."""
+        fronts: tuple[VirtualHostServer | Cluster, ...] = (*self.site_clusters, *self.virtual_hosts)
+        return next((one for one in fronts if self.gone.front in {"", one.name}), None)
 
     def places(self, placement: str) -> tuple[str, ...]:
         """The names of what a workload of this placement can be put on: servers, clusters, hypervisors or racks."""

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from inventory import catalogue, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
-from planner import approvals, bundle, decisions, equality, execution, freshness, journal, plandocument, planstore, workspace
+from planner import approvals, bundle, decisions, equality, execution, freshness, journal, movesteps, planstore, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
 
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
@@ -114,8 +114,8 @@ def run(
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Carry the plan out, or go on where the last run stopped.  Done moves are never repeated; a failed one holds up no other."""
-    if until and until not in plandocument.STEPS:
-        raise InputError(f"there is no step {visible(until)}", hint="one of " + ", ".join(plandocument.STEPS))
+    if until and until not in movesteps.every():
+        raise InputError(f"there is no step {visible(until)}", hint="one of " + ", ".join(movesteps.every()))
     space = workspace.find()
     book = space.open_catalogue()
     document = newest(book, space, plan_id)
@@ -248,6 +248,8 @@ def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callab
         destination = move["destination"]
         machines |= {move["source"]["address"]: move["source"]["host"], destination["receiver_address"]: destination["receiver"]}
         machines |= {address: name for name, address in destination.get("node_addresses", {}).items()}
+        if destination.get("front"):
+            machines[destination["address"]] = destination["front"]
     problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not peer(address).keys]
     for address, name in sorted(machines.items()):
         way = peer(address)
@@ -331,7 +333,7 @@ def rollback(
             return
         carrier = _carrier(space, book, document, live)
         lines = [f"{chosen['id']}: back to {chosen['source']['host']}, from {now.touched[0]} on"]
-        if now.steps["cutover"] != "waiting":
+        if now.steps["cutover"] != "waiting" and chosen["placement"] != "retire":  # there, nothing is written at the destination
             lines += _divergence(chosen, carrier.hosts)
         _ask(live, lines, yes)
         execution.end_leftovers(carrier.bundle)

@@ -211,6 +211,11 @@ def plan_why(
             say(f"  {visible(line)}")
     if group["after"]:
         say(f"\nAfter {', '.join(group['after'])}")
+    if closed := found["retirement"]:
+        answer = f"lead to {closed['redirect']}" if closed["redirect"] else "answer 410"
+        place = f"{found['destination']['receiver']}:{closed['folder']}"
+        say(f"\nClosed: archived to {place}, kept until {closed['keep_until'] or 'no date yet'}; its names {answer}")
+        say(f"  the old host may be wiped from {closed['wipe_from'] or 'no date yet'} on")
     for gate in found["gates"]:
         say(f"\nGate {gate['rule']}{' (settled)' if gate['settled'] else ''}: {visible(gate['message'])}")
     if found["note"]:

@@ -12,14 +12,13 @@ from typing import Any
 
 from inventory.conditions import Facts
 from inventory.register import valid_name
-from planner import equality
+from planner import equality, movesteps
 from planner.assessment import Verdict
 from planner.costs import Cost
 from planner.decisions import Decision, Kind
+from planner.platforms import Platforms
 from planner.sizing import Size
 
-CARRIED_OUT = frozenset({"site-cluster", "virtual-host"})
-"""Placements for which there are playbooks."""
 PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server", "vps": "VPS node", "colocation": "rack"}
 
 
@@ -110,14 +109,20 @@ def stays(item: Subject) -> str:
     return ""
 
 
-def by_hand(item: Subject) -> str:
+def by_hand(item: Subject, platforms: Platforms) -> str:
     """Why the planner's playbooks do not carry the move out; '' when they do."""
-    if item.placement not in CARRIED_OUT:
+    if not movesteps.steps(item.placement):
         return f"there are no playbooks for {item.placement}"
     if not item.dns_names:
         return "it has no name that DNS allows"
     if not item.value("site.docroot"):
         return "its docroot is unknown"
+    if item.placement == "retire" and (platforms.archive is None or platforms.gone_front is None):
+        return "platforms.yml names no archive, or no front that could answer for its names"
+    if item.placement == "retire" and item.value("site.tls") is True:
+        return "it is served over HTTPS, and the front would have no certificate for its names"
+    if item.placement == "retire" and item.value("site.web_server") not in {"nginx", "apache"}:
+        return "there is no playbook that closes a site of its web server"
     if item.value("site.userdirs"):
         return "it serves folders of users' homes, and a move carries its docroot only"
     wild = [str(name) for name in item.value("site.odd_names", []) or [] if str(name).startswith("*.")]
@@ -130,13 +135,14 @@ def by_hand(item: Subject) -> str:
     if server is not None and server not in {"nginx", "apache"}:
         return f"its web server {server} cannot be made to pass visitors on to the new place by our playbooks"
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
-    if configuration and item.value("database.used", False) and not equality.within(str(configuration), docroot):
+    outside = bool(configuration) and item.value("database.used", False) and not equality.within(str(configuration), docroot)
+    if outside and item.placement != "retire":
         return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
     if item.value("site.tls") is True and (lacking := _no_certificate(item)):
         return lacking
     if item.placement == "site-cluster" and item.value("site.static") is not True:
         return "there is no playbook for this profile of the site cluster"
-    if item.placement == "virtual-host" and item.value("database.used") and _product(item) not in {"mariadb", "mysql"}:
+    if item.placement in {"virtual-host", "retire"} and item.value("database.used") and _product(item) not in {"mariadb", "mysql"}:
         return "there is no playbook for its kind of database"
     return ""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
-from planner import policy
+from inventory.register import valid_name
+from planner import movesteps, policy
 from planner.freshness import facts_digest
-from planner.plandocument import STEPS
 from planner.planmodel import HSTS
 from planner.planning import fitting_in
 from planner.planning.subjects import Subject, by_hand
@@ -56,7 +57,7 @@ def move(
     kind, names = profile(item), item.dns_names
     where = _destination(item, kind, node, given, platforms)
     dns = _dns(item, platforms.dns, str(where["address"]), dns_key)
-    why = by_hand(item) or apart
+    why = by_hand(item, platforms) or apart
     if not why and platforms.dns is not None and dns is None:
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
@@ -72,7 +73,7 @@ def move(
         "wave": told.wave if isinstance(told, Scheduled) else 0,
         "group": group,
         "carried_out": "by hand" if why else "planner",
-        "steps": list(STEPS) if not why else _steps(item),
+        "steps": list(movesteps.steps(item.placement)) if not why else _steps(item),
         "bytes": item.bytes or 0,
         "files": int(item.value("content.files", 0) or 0),
         "hours": hours(item, rules),
@@ -80,6 +81,7 @@ def move(
         "schedule": _schedule(told) if isinstance(told, Scheduled) else None,
         "source": _source(item),
         "destination": where,
+        "retirement": _retirement(item, identity, told, platforms),
         "dns": dns,
         "gates": [
             {"rule": one.rule, "step": one.step, "message": line(one.message), "settled": one.rule in item.settled}
@@ -171,8 +173,54 @@ def _destination(item: Subject, kind: str, node: str, given: tuple[str, str], pl
         return _on_cluster(next(one for one in platforms.site_clusters if one.name == node), own) | certificate
     if item.placement == "virtual-host":
         return _on_server(next(one for one in platforms.virtual_hosts if one.name == node), own, item, kind) | certificate
+    if item.placement == "retire":
+        return _closed(platforms)
     flavour = item.costs["vps"].flavour if item.placement == "vps" and "vps" in item.costs else ""
     return {"platform": node, "nodes": [node] if node else [], "address": given[0], "address6": given[1], "flavour": flavour}
+
+
+def _closed(platforms: Platforms) -> dict[str, Any]:
+    """Of a site that is closed: the front that answers for it, and the machine that keeps its archive."""
+    front, archive = platforms.gone_front, platforms.archive
+    found: dict[str, Any] = {"platform": "", "nodes": [], "address": ""}
+    if archive is not None:
+        found |= {"receiver": archive.name, "receiver_address": archive.address}
+    if isinstance(front, Cluster):
+        found |= {"platform": front.name, "front": front.front.name, "address": front.front.address}
+        found |= {"node_addresses": {one.name: one.address for one in front.nodes}}
+    elif front is not None:
+        found |= {"platform": front.name, "front": front.name, "address": front.address}
+    return found
+
+
+_ELSEWHERE = re.compile(r"(?:(https?)://)?([A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*?)?(/\*)?")
+
+
+def elsewhere(said: str, own: Sequence[str]) -> tuple[str, bool]:
+    """Where a unit says that a site was merged into, as a URL, and whether paths are kept (`…/*`); '' when that is no other site's name."""
+    found = _ELSEWHERE.fullmatch(said.strip())
+    if found is None or not valid_name(found[2].lower()) or "." not in found[2] or found[2].lower() in own:
+        return "", False
+    keep = found[5] is not None
+    return f"{found[1] or 'http'}://{found[2].lower()}{found[3] or ''}{found[4] or ('' if keep else '/')}", keep
+
+
+def _retirement(item: Subject, identity: str, told: Scheduled | Unscheduled | None, platforms: Platforms) -> dict[str, Any] | None:
+    if item.placement != "retire" or platforms.archive is None:
+        return None
+    night = told.cutover if isinstance(told, Scheduled) else None
+    redirect, keep_path = elsewhere(str(item.value("answer.merged_into", "") or ""), item.dns_names)
+    return {
+        "folder": f"{platforms.archive.folder}/{identity}", "redirect": redirect, "keep_path": keep_path, "contact": platforms.gone.contact,
+        "keep_until": _years_on(night, platforms.archive.keep_years).isoformat() if night else None,
+        "wipe_from": (night + timedelta(days=platforms.gone.wipe_after_days)).isoformat() if night else None,
+    }  # fmt: skip
+
+
+def _years_on(day: date, years: int) -> date:
+    """The same day years later; a leap day's is the first of March."""
+    leap = (day.month, day.day) == (2, 29)
+    return date(day.year + years, 3, 1) if leap else day.replace(year=day.year + years)
 
 
 def _on_cluster(cluster: Cluster, own: str) -> dict[str, Any]:

@@ -128,6 +128,28 @@ def test_pools_of_both_kinds_do_not_overlap():
     assert len(read("pools: [{name: a, network: 0.0.0.0/1}, {name: b, network: '::/1'}]").pools) == 2
 
 
+ARCHIVES = {
+    "archive: {name: vh1, address: 192.0.2.1}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "",
+    "archive: {name: vh1, address: 192.0.2.2}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "p.yml:1:17: archive.name: the name 'vh1' stands",
+    "archive: {name: f, address: 192.0.2.5}\nsite_clusters: [{name: c, front: {name: f, address: 192.0.2.5}, nodes: [{name: n, address: 192.0.2.6}]}]": "",
+    "archive: {name: c, address: 192.0.2.5}\nsite_clusters: [{name: c, front: {name: f, address: 192.0.2.5}, nodes: [{name: n, address: 192.0.2.6}]}]":
+        "p.yml:1:17: archive.name: the name 'c' stands",
+    "archive: {name: a, address: 192.0.2.5, folder: /srv/../etc}": "p.yml:1:48: archive.folder",
+    "gone: {front: vh9}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "p.yml:1:15: gone.front: 'vh9' is no site cluster",
+    "gone: {front: vh1}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ARCHIVES)
+def test_an_archive_may_be_a_machine_that_is_there_already_and_a_front_must_be(text):
+    if said := ARCHIVES[text]:
+        (found,) = problems(text)
+        assert found.startswith(said)
+    else:
+        made = read(text)
+        assert made.archive is None or made.archive.address in {machine.address for machine in made.machines}
+
+
 @pytest.mark.parametrize(
     "text",
     ["vps_nodes: [{name: a, cpus: 0, memory_bytes: 1, disk_bytes: 1}]", "headroom: {cpu: 0.9}", "headroom: {cpu: .nan}", "reserve: {share: 1}",

@@ -37,8 +37,10 @@ from planner import (
     signs,
     verdicts,
 )  # fmt: skip
-from planner.plandocument import STEPS
+from planner.movesteps import steps
 from planner.reportwords import GROUPS, Pattern, Words
+
+STEPS = steps("virtual-host")
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 THEN = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
