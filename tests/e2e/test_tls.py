@@ -19,7 +19,7 @@ HOSTS = ("ns1", "bio", "med", "vh1", "front", "node1", "node2")
 BIO, FLORA, MED = "www-bio-campus-test", "herbarium-bio-campus-test", "www-med-campus-test"
 ADDRESS = {"bio": "198.51.100.19", "med": "198.51.100.20", "vh1": "198.51.100.101", "front": "198.51.100.110"}
 KEYS = {"bio": ["/etc/nginx/tls/bio.key", "/etc/nginx/tls/herbarium.key"], "med": ["/etc/ssl/private/med.key"]}
-STATE = "find /etc/nginx /etc/apache2 /etc/ssl /var/www /srv /home/ops -type f -exec sha256sum {} + 2>/dev/null | sort"
+STATE = "find /etc/nginx /etc/apache2 /etc/ssl /var/www /srv /home/ops/.ssh -type f -exec sha256sum {} + 2>/dev/null | sort"
 
 
 def ctl(campus, *words):
