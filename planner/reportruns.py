@@ -250,8 +250,10 @@ def _freezes(lines: Iterable[_Line], now: datetime) -> tuple[Freeze, ...]:
 
 def _comparison(row: model.Comparison, now: datetime) -> Comparison:
     parts, absent = [], []
-    for kind in ("pages", "files", "rows"):
+    for kind in ("pages", "files", "rows", "tls"):
         data = row.data.get(kind)
+        if kind == "tls" and data is None:
+            continue  # it is not served over HTTPS
         if isinstance(data, dict):
             parts.append(_pages(data) if kind == "pages" else _contents(kind, data))
         else:

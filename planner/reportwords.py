@@ -73,7 +73,8 @@ DIFFERENCES = {
     "charset_header": N_("charset in the header"), "charset_meta": N_("charset in the page"), "error_text": N_("error message"),
     "old_address": N_("old address in the page"), "unreachable": N_("no answer"), "missing": N_("missing at the destination"),
     "extra": N_("only at the destination"), "type": N_("kind of file"), "size": N_("size in bytes"), "link": N_("link's target"),
-    "rows": N_("number of rows"), "unreadable": N_("unreadable"),
+    "rows": N_("number of rows"), "unreadable": N_("unreadable"), "certificate": N_("certificate"),
+    "certificate chain": N_("certificate chain"), "redirect to HTTPS": N_("redirect to HTTPS"),
 }  # fmt: skip
 
 GROUPS = {
@@ -90,6 +91,8 @@ GROUPS = {
 FACTS = {
     "site.names": N_("Names"), "site.odd_names": N_("Invalid names"), "site.web_server": N_("Web server"),
     "site.vhosts": N_("Configuration"), "site.docroot": N_("Document root"), "site.tls": N_("HTTPS"),
+    "site.hsts": N_("HTTPS demanded of browsers"), "site.https_only": N_("Plain HTTP is sent on to HTTPS"),
+    "site.tls_names": N_("Names served over HTTPS"),
     "site.certificate": N_("Certificate"), "site.proxy_to": N_("Proxied to"), "site.fastcgi_to": N_("FastCGI sockets"),
     "site.php": N_("Runs PHP"), "site.ports": N_("Ports"), "site.php_version": N_("PHP version"), "site.web_user": N_("Runs as user"),
     "site.pool": N_("PHP-FPM pool"), "site.static": N_("Static only"), "site.declared": N_("Declared"),
@@ -187,6 +190,7 @@ FACTS = {
     "site.php_supported": N_("PHP gets updates"), "site.php_end": N_("Updates of PHP until"), "site.surveyed": N_("Seen from inside"),
     "site.host_docroot": N_("Document root on the host"), "tls.days_left": N_("Days until the certificate expires"),
     "tls.self_signed": N_("Certificate signed by itself"), "tls.names": N_("Certificate's names"),
+    "tls.chain": N_("Chain of the certificate"), "tls.chain_path": N_("File of the chain"), "tls.key_there": N_("Private key is there"),
     "tls.key_path": N_("Path of the key"), "size.cpus": N_("CPUs needed"), "size.memory_bytes": N_("Memory needed"),
     "size.disk_bytes": N_("Disk needed"), "size.iops": N_("IOPS needed"), "cost.site-cluster": N_("Yearly cost on the site cluster"),
     "cost.virtual-host": N_("Yearly cost as a virtual host"), "cost.vps": N_("Yearly cost as a VPS"),
