@@ -88,12 +88,13 @@ def playbook_name(step: str) -> str:
 
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
     """An Ansible inventory of all hosts that the plan touches; sources need no Python."""
-    groups: dict[str, dict[str, str]] = {"sources": {}, "vhost_servers": {}, "cluster_fronts": {}, "cluster_nodes": {}}
+    groups: dict[str, dict[str, str]] = {"sources": {}, "vhost_servers": {}, "cluster_fronts": {}, "cluster_nodes": {}, "vps_machines": {}}
     for move in carried_out(plan):
         groups["sources"][move["source"]["host"]] = move["source"]["address"]
         destination = move["destination"]
-        if move["placement"] == "virtual-host":
-            groups["vhost_servers"][destination["receiver"]] = destination["receiver_address"]
+        if move["placement"] in {"virtual-host", "vps"}:
+            group = "vhost_servers" if move["placement"] == "virtual-host" else "vps_machines"
+            groups[group][destination["receiver"]] = destination["receiver_address"]
         else:
             groups["cluster_fronts"][destination["front"]] = destination["receiver_address"]
             groups["cluster_nodes"].update(destination["node_addresses"])
@@ -160,7 +161,7 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "port": access.port,
             "host_keys": list(access.keys.get(move["source"]["address"], ())),
         }
-        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns")}
+        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns", "stack")}
         out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
         names = {
             "source": move["source"]["host"],

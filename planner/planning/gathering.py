@@ -11,11 +11,13 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import model
-from planner import calendars, costs, freshness, sizing, zonerecords
+from inventory import catalogue, model
+from inventory.conditions import Facts
+from planner import calendars, costs, freshness, rebuild, sizing, zonerecords
 from planner.facts import Assembly
 from planner.planning.making import Inputs
 from planner.planning.subjects import Subject
+from planner.platforms import Platforms
 from planner.workspace import Workspace
 
 
@@ -25,7 +27,7 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     items = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
     zone, problems = zonerecords.records(space.platforms.dns, [str(name) for item in items if item.host_id for name in item.names])
     agreed = _agreed(session)
-    subjects = [_subject(item, assembly, zone, agreed) for item in items]
+    subjects = [_subject(session, item, assembly, zone, agreed) for item in items]
     calendar = calendars.load(space.root / freshness.CALENDAR)
     made_from = freshness.made_from(session, space, today)
     language = space.configuration.language
@@ -33,7 +35,9 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     return found, problems
 
 
-def _subject(item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: dict[tuple[str, str], date]) -> Subject:
+def _subject(
+    session: Session, item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: dict[tuple[str, str], date]
+) -> Subject:
     facts = assembly.of(item)
     verdict = assembly.assess(item, facts)
     names = [str(name) for name in item.names]
@@ -46,7 +50,19 @@ def _subject(item: model.Workload, assembly: Assembly, zone: dict[str, dict[str,
         assembly.decisions.of(item.name, names), assembly.decisions.settled(item.name, names),
         [zone[name] for name in names if name in zone],
         next((agreed[name, verdict.recommendation] for name in (item.name, *names) if (name, verdict.recommendation) in agreed), None),
+        _rebuilt(session, item, facts, assembly.space.platforms) if verdict.recommendation == "vps" else None,
     )  # fmt: skip
+
+
+def _rebuilt(session: Session, item: model.Workload, facts: Facts, platforms: Platforms) -> rebuild.Rebuilt | None:
+    """What it stands on, for the machine that was made for it; None without such a machine."""
+    names = {item.name, *map(str, item.names)}
+    machine = platforms.machine_for(names)
+    if machine is None or item.host_id is None:
+        return None
+    position = next(at for at, name in enumerate(machine.workloads) if name.lower() in {one.lower() for one in names})
+    rows = catalogue.observations(session, item.host_id, *rebuild.KINDS)
+    return rebuild.rebuild(facts, rebuild.gather((row.kind, row.data) for row in rows), machine.release, position)
 
 
 def _agreed(session: Session) -> dict[tuple[str, str], date]:

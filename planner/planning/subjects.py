@@ -15,16 +15,20 @@ from planner import equality
 from planner.assessment import Verdict
 from planner.costs import Cost
 from planner.decisions import Decision, Kind
+from planner.rebuild import Rebuilt
 from planner.sizing import Size
 
-CARRIED_OUT = frozenset({"site-cluster", "virtual-host"})
+CARRIED_OUT = frozenset({"site-cluster", "virtual-host", "vps"})
 """Placements for which there are playbooks."""
 PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server", "vps": "VPS node", "colocation": "rack"}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One workload.  `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to."""
+    """One workload.  `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to.
+
+    `rebuilt` is what it stands on, where it goes to a VPS that has been made for it; None where there is no such machine.
+    """
 
     name: str
     unit: str
@@ -40,6 +44,7 @@ class Subject:
     settled: Mapping[str, Decision] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     agreed: date | None = None
+    rebuilt: Rebuilt | None = None
 
     def value(self, name: str, default: Any = None) -> Any:
         """A fact's value, `default` when unknown."""
@@ -95,6 +100,10 @@ def by_hand(item: Subject) -> str:
         return "it has no name that DNS allows"
     if not item.value("site.docroot"):
         return "its docroot is unknown"
+    if item.placement == "vps":
+        if item.rebuilt is None:
+            return "no virtual machine has been made for it: name one in vps_machines of inventory/platforms.yml"
+        return "; ".join(item.rebuilt.problems)
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
     if configuration and item.value("database.used", False) and not equality.within(str(configuration), docroot):
         return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
