@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inventory.errors import PlanError
-from planner.plandocument import STEPS
+from planner import movesteps
 from planner.shipped import folder as shipped
 
 MANIFEST = "MANIFEST"
@@ -72,18 +72,20 @@ def environment() -> Environment:
 
 
 def templates(placement: str) -> dict[str, str]:
-    """The playbook templates of a placement: step (or `undo-step`) → template.  Those in `move/` serve all placements."""
+    """The playbook templates of a placement: step (or `undo-step`) → template.  Its own go before those in `move/`, which all may have."""
     root = shipped("templates") / "playbooks"
-    return {
-        path.name.removesuffix(".yml.j2"): f"{folder}/{path.name}"
-        for folder in ("move", placement)
-        for path in sorted((root / folder).glob("*.yml.j2"))
-    }
+    wanted = [name for step in movesteps.TABLE[placement] if step.work == "playbook" for name in (step.name, f"undo-{step.name}")]
+    wanted += [f"undo-{step.name}" for step in movesteps.TABLE[placement] if step.work != "playbook"]
+    found: dict[str, str] = {}
+    for name in wanted:
+        places = [f"{folder}/{name}.yml.j2" for folder in (placement, "move") if (root / folder / f"{name}.yml.j2").exists()]
+        found |= {name: places[0]} if places else {}
+    return found
 
 
-def playbook_name(step: str) -> str:
+def playbook_name(placement: str, step: str) -> str:
     """`30-preseed.yml`: numbered so that a listing shows the order; undo playbooks keep their step's number."""
-    return f"{(STEPS.index(step.removeprefix('undo-')) + 1) * 10:02d}-{step}.yml"
+    return f"{(movesteps.steps(placement).index(step.removeprefix('undo-')) + 1) * 10:02d}-{step}.yml"
 
 
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
@@ -170,9 +172,9 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "dns": move["dns"] is not None,
         }
         for step, template in templates(move["placement"]).items():
-            if move["dns"] is not None or not step.endswith("lower-ttl"):
+            if move["dns"] is not None or not movesteps.step(move["placement"], step.removeprefix("undo-")).dns:
                 text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
-                out[f"{base}/{playbook_name(step)}"] = text
+                out[f"{base}/{playbook_name(move['placement'], step)}"] = text
     for wave in sorted({move["wave"] for move in carried_out(plan)}):
         out[f"wave-{wave}.yml"] = _wave([move for move in carried_out(plan) if move["wave"] == wave], out)
     return out
@@ -182,7 +184,7 @@ def _wave(moves: Sequence[Mapping[str, Any]], present: Mapping[str, str]) -> str
     lines = ["---"]
     for move in moves:
         for step in move["steps"]:
-            name = f"moves/{move['id']}/{playbook_name(step)}"
+            name = f"moves/{move['id']}/{playbook_name(move['placement'], step)}"
             if name in present:
                 lines += [f"- name: {json.dumps('Move ' + move['id'] + ', ' + step)}", f"  ansible.builtin.import_playbook: {name}"]
     return "\n".join(lines) + "\n"

@@ -28,14 +28,8 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import bundle, equality, verification
+from planner import bundle, equality, movesteps, verification
 from planner.journal import ROLLBACK, MoveState, Writer
-
-RELEASE = {"freeze": ("freeze",), "sync": ("freeze",), "verify": ("freeze",), "cutover": ("cutover", "freeze")}
-"""Which steps are taken back at once when a step fails."""
-
-UNDO = ("lower-ttl", "provision", "freeze", "cutover")
-"""Steps with an undo playbook of their own; what the others leave goes with `provision`."""
 
 Say = Callable[[str, str, str], None]
 """(move, step, text): what is going on, for a live view."""
@@ -221,7 +215,8 @@ class Carrier:
     def back(self, move: Mapping[str, Any], now: MoveState) -> None:
         """Take back every step that may have left something, the last one first.  Raises RunError."""
         for step in now.touched:
-            if step in UNDO and (step != "lower-ttl" or move["dns"] is not None):
+            kind = movesteps.step(move["placement"], step)
+            if kind.undo and (move["dns"] is not None or not kind.dns):
                 self._undo(move, now, step)
             else:
                 self._note(move, now, step, "undone")
@@ -232,7 +227,8 @@ class Carrier:
         self._note(move, now, step, "started", attempt)
         begun = time.monotonic()
         try:
-            detail = self._verify(move) if step == "verify" else self._play(move, step, attempt)
+            kind = movesteps.step(move["placement"], step)
+            detail = self._verify(move) if kind.work == "compare" else self._play(move, step, attempt)
             if step == "cutover":
                 detail |= self._after_cutover(move)
         except (PlannerError, OSError) as error:
@@ -241,13 +237,13 @@ class Carrier:
             self._note(move, now, step, "failed", attempt, error=str(error)[:4000], seconds=round(time.monotonic() - begun, 1))
             self.say(move["id"], step, f"failed: {error}")
             self._release(move, now, step)
-            raise RunError(f"{move['id']}: {step}: {error}", hint=_afterwards(step)) from error
+            raise RunError(f"{move['id']}: {step}: {error}", hint=_afterwards(move, step)) from error
         detail["seconds"] = round(time.monotonic() - begun, 1)
         self._note(move, now, step, "done", attempt, **detail)
         self.say(move["id"], step, f"done in {detail['seconds']:.1f} s{_summary(detail)}")
 
     def _release(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
-        for release in RELEASE.get(step, ()):
+        for release in movesteps.step(move["placement"], step).on_failure:
             if now.steps[release] != "waiting":
                 self._undo(move, now, release)
 
@@ -265,10 +261,11 @@ class Carrier:
         self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s")
 
     def _play(self, move: Mapping[str, Any], step: str, attempt: int) -> dict[str, Any]:
-        name = f"moves/{move['id']}/{bundle.playbook_name(step)}"
+        playing = bundle.playbook_name(move["placement"], step)
+        name = f"moves/{move['id']}/{playing}"
         if not (self.bundle / name).exists():  # a site whose names are not in our zones has no DNS steps
             return {"seconds": 0.0, "changed": 0, "absent": True}
-        artifacts = self.runs / self.run / move["id"] / f"{bundle.playbook_name(step).removesuffix('.yml')}-{attempt}"
+        artifacts = self.runs / self.run / move["id"] / f"{playing.removesuffix('.yml')}-{attempt}"
         # services may not have heard of what the attempt before had written: a handler runs after its file
         again = ("--extra-vars", '{"planner_again": true}') if attempt > 1 else ()
         outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
@@ -326,8 +323,8 @@ def _first(result: equality.Equality) -> str:
     return "".join(f"\n    {line[:300]}" for line in lines)
 
 
-def _afterwards(step: str) -> str:
-    if step in RELEASE:
+def _afterwards(move: Mapping[str, Any], step: str) -> str:
+    if movesteps.step(move["placement"], step).on_failure:
         return "the site is served and written to where it was; put the cause right, then planner run"
     return "put the cause right, then planner run goes on with this step"
 
@@ -336,7 +333,7 @@ def drift(folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say
     """What a second run would change on machines whose move is done: `provision` in check mode."""
     found = {}
     for move in moves:
-        name = f"moves/{move['id']}/{bundle.playbook_name('provision')}"
+        name = f"moves/{move['id']}/{bundle.playbook_name(move['placement'], 'provision')}"
         tell = functools.partial(say, move["id"], "provision")
         found[move["id"]] = playbook(folder, name, artifacts / move["id"], tell, stop, "--check", "--tags", "destination")
     return found

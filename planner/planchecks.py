@@ -13,12 +13,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from planner.planmodel import STEPS, Costs, Group, Move, Plan, Schedule
+from planner import movesteps
+from planner.planmodel import Costs, Group, Move, Plan, Schedule
 
 Path_ = tuple[str | int, ...]
 Problem = tuple[Path_, str]
-CARRIED_OUT = ("site-cluster", "virtual-host", "vps")
-"""Placements for which there are playbooks."""
 _NEEDED = ("platform", "nodes", "address", "account", "docroot", "receiver", "receiver_address")
 
 
@@ -79,7 +78,8 @@ def _dates(schedule: Schedule, here: Path_) -> Iterator[Problem]:
 
 def _can_be_carried_out(move: Move, here: Path_) -> Iterator[Problem]:
     destination = move.destination
-    if move.placement not in CARRIED_OUT:
+    order = movesteps.steps(move.placement)
+    if not order:
         yield (*here, "carried_out"), f"there are no playbooks for {move.placement}: it is carried out by hand"
         return
     if not move.names:
@@ -89,9 +89,9 @@ def _can_be_carried_out(move: Move, here: Path_) -> Iterator[Problem]:
     for name in _NEEDED:
         if not getattr(destination, name):
             yield (*here, "destination", name), "a move that the planner carries out needs it"
-    positions = [STEPS.index(step) if step in STEPS else -1 for step in move.steps]
+    positions = [order.index(step) if step in order else -1 for step in move.steps]
     if -1 in positions or positions != sorted(set(positions)) or not positions:
-        yield (*here, "steps"), "these are not steps that the planner carries out, in their order: " + ", ".join(STEPS)
+        yield (*here, "steps"), "these are not steps that the planner carries out, in their order: " + ", ".join(order)
     if move.placement == "site-cluster":
         if not destination.front:
             yield (*here, "destination", "front"), "a site cluster has one"

@@ -21,9 +21,9 @@ from inventory import yamlfile
 from inventory.errors import ConfigurationError, InputError, PlanError
 from planner import planchecks
 from planner.planchecks import Path_
-from planner.planmodel import FORMAT, STEPS, Plan
+from planner.planmodel import FORMAT, Plan
 
-__all__ = ["FILE", "FORMAT", "STEPS", "canonical", "digest", "fingerprint", "load", "made", "parsed", "read", "text", "write"]
+__all__ = ["FILE", "FORMAT", "canonical", "digest", "fingerprint", "load", "made", "parsed", "read", "text", "write"]
 
 FILE = "plan.yml"
 

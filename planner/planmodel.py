@@ -17,8 +17,6 @@ from planner.policy import Placement, Skill, Step
 from planner.stackmodel import Stack
 
 FORMAT = 2
-STEPS = ("lower-ttl", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch")
-"""The steps of a move that the planner carries out, in order; each has its undo."""
 
 
 def _day(value: object) -> object:

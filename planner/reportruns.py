@@ -15,8 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import model
-from planner import journal
-from planner.plandocument import STEPS
+from planner import journal, movesteps
 
 SHOWN = 200
 """How many entries of a list of differences are shown; the catalogue has all."""
@@ -133,7 +132,7 @@ def moves(session: Session, plans: Sequence[tuple[str, Json]], now: datetime) ->
     for number, key in enumerate([*planned, *orphans], start=1):
         data = planned.get(key, {})
         lines = [_Line(line, now) for line in rows.get(key, ())]
-        steps = tuple(data.get("steps") or STEPS)
+        steps = tuple(data.get("steps") or movesteps.of(line.step for line in rows.get(key, ())))
         source, destination, dns = (data.get(name) or {} for name in ("source", "destination", "dns"))
         found.append(
             Move(

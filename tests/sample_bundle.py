@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 
 from planner import bundle
-from planner.plandocument import STEPS
+from planner.movesteps import steps
+
+STEPS = steps("virtual-host")
 
 ACCESS = bundle.Access("ops", 22, ("/keys/id",), "/ws/runs/known_hosts", {"192.0.2.1": ["ssh-ed25519 AAAA"]})
 

@@ -3,7 +3,9 @@
 import copy
 
 from planner import plandocument
-from planner.plandocument import STEPS
+from planner.movesteps import steps
+
+STEPS = steps("virtual-host")
 
 
 def move(name="a", *, night="2026-12-01", wave=1, placement="virtual-host", by="planner", **more):

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from inventory import catalogue, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
-from planner import approvals, bundle, decisions, equality, execution, freshness, journal, plandocument, planstore, workspace
+from planner import approvals, bundle, decisions, equality, execution, freshness, journal, movesteps, planstore, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
 
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
@@ -114,8 +114,8 @@ def run(
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Carry the plan out, or go on where the last run stopped.  Done moves are never repeated; a failed one holds up no other."""
-    if until and until not in plandocument.STEPS:
-        raise InputError(f"there is no step {visible(until)}", hint="one of " + ", ".join(plandocument.STEPS))
+    if until and until not in movesteps.every():
+        raise InputError(f"there is no step {visible(until)}", hint="one of " + ", ".join(movesteps.every()))
     space = workspace.find()
     book = space.open_catalogue()
     document = newest(book, space, plan_id)

@@ -11,15 +11,13 @@ from typing import Any
 
 from inventory.conditions import Facts
 from inventory.register import valid_name
-from planner import equality
+from planner import equality, movesteps
 from planner.assessment import Verdict
 from planner.costs import Cost
 from planner.decisions import Decision, Kind
 from planner.rebuild import Rebuilt
 from planner.sizing import Size
 
-CARRIED_OUT = frozenset({"site-cluster", "virtual-host", "vps"})
-"""Placements for which there are playbooks."""
 PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server", "vps": "VPS node", "colocation": "rack"}
 
 
@@ -94,7 +92,7 @@ def stays(item: Subject) -> str:
 
 def by_hand(item: Subject) -> str:
     """Why the planner's playbooks do not carry the move out; '' when they do."""
-    if item.placement not in CARRIED_OUT:
+    if not movesteps.steps(item.placement):
         return f"there are no playbooks for {item.placement}"
     if not item.dns_names:
         return "it has no name that DNS allows"

@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from planner import policy
+from planner import movesteps, policy
 from planner.freshness import facts_digest
-from planner.plandocument import STEPS
 from planner.planning import fitting_in
 from planner.planning.subjects import Subject, by_hand
 from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer, VpsMachine
@@ -69,7 +68,7 @@ def move(
         "wave": told.wave if isinstance(told, Scheduled) else 0,
         "group": group,
         "carried_out": "by hand" if why else "planner",
-        "steps": list(STEPS) if not why else _steps(item),
+        "steps": list(movesteps.steps(item.placement)) if not why else _steps(item),
         "bytes": item.bytes or 0,
         "files": int(item.value("content.files", 0) or 0),
         "hours": hours(item, rules),

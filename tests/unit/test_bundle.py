@@ -11,7 +11,9 @@ import yaml
 
 from inventory.errors import PlanError
 from planner import bundle
-from planner.plandocument import STEPS
+from planner.movesteps import steps
+
+STEPS = steps("virtual-host")
 
 HOSTILE = [
     "{{ lookup('pipe','touch /tmp/x') }}",
@@ -65,8 +67,8 @@ def test_every_playbook_is_yaml_with_named_plays_and_known_roles(placement, dns)
                 assert play["name"][0].isalpha(), name
                 assert {role["role"] for role in play.get("roles", [])} <= roles
                 assert dns or play.get("hosts") != "localhost"
-    expected = {bundle.playbook_name(step) for step in STEPS if step != "verify"} | {
-        bundle.playbook_name(f"undo-{step}") for step in ("lower-ttl", "provision", "freeze", "cutover")
+    expected = {bundle.playbook_name(placement, step) for step in STEPS if step != "verify"} | {
+        bundle.playbook_name(placement, f"undo-{step}") for step in ("lower-ttl", "provision", "freeze", "cutover")
     }
     assert steps == (expected if dns else {name for name in expected if "lower-ttl" not in name})
 

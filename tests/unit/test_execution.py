@@ -6,10 +6,12 @@ from sqlalchemy import select
 from inventory import model
 from inventory.catalogue import open_catalogue
 from inventory.errors import RunError
-from planner import execution, journal
-from planner.plandocument import STEPS
+from planner import execution, journal, movesteps
+from planner.movesteps import steps
 
-MOVE = {"id": "m", "steps": list(STEPS), "dns": None, "names": ["a.edu"]}
+STEPS = steps("virtual-host")
+
+MOVE = {"id": "m", "placement": "virtual-host", "steps": list(STEPS), "dns": None, "names": ["a.edu"]}
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_a_failure_releases_and_the_next_run_ends_it(carry, step):
     with pytest.raises(RunError, match=f"{step}: it broke"):
         carrier.forward(MOVE, now)
     same(now, written())
-    assert played[played.index(step) + 1 :] == [f"undo-{released}" for released in execution.RELEASE.get(step, ())]
+    assert played[played.index(step) + 1 :] == [f"undo-{released}" for released in movesteps.step("virtual-host", step).on_failure]
     fails.clear()
     carrier.forward(MOVE, now)
     same(now, written())

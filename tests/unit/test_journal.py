@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from inventory import model
 from planner import journal
-from planner.plandocument import STEPS
+from planner.movesteps import steps
+
+STEPS = steps("virtual-host")
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -15,8 +15,10 @@ from inventory import catalogue, model, ownership, ssh, storing
 from inventory.errors import InputError
 from inventory.probes.base import Observation
 from planner import assessment, comparison, contents, i18n, policy, report, reportpage, reportruns, shipped
-from planner.plandocument import STEPS
+from planner.movesteps import steps
 from planner.reportwords import Words
+
+STEPS = steps("virtual-host")
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 THEN = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)

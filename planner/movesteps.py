@@ -1,0 +1,63 @@
+"""The steps of a move that the planner carries out, by placement: their order, what does them, their undo, and what a failure takes back.
+
+In: a placement.  Out: its steps.  Pure data; documents, bundles and the carrier all go by this one table, so a placement is carried out
+when it stands here.  A step's playbook is `templates/playbooks/<placement>/<step>.yml.j2`, else the one in `move/` that placements share;
+its undo is `undo-<step>.yml.j2` beside it.  What a step without an undo leaves goes with the undo of an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Work = Literal["playbook", "compare"]
+"""`playbook`: one of the bundle does it; `compare`: the planner compares source and destination."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.  `on_failure`: what is taken back at once when it fails, in that order; `dns`: without a zone of ours nothing is to do."""
+
+    name: str
+    work: Work = "playbook"
+    undo: bool = False
+    on_failure: tuple[str, ...] = ()
+    dns: bool = False
+
+
+SITE = (
+    Step("lower-ttl", undo=True, dns=True),
+    Step("provision", undo=True),
+    Step("preseed"),
+    Step("freeze", undo=True, on_failure=("freeze",)),
+    Step("sync", on_failure=("freeze",)),
+    Step("verify", work="compare", on_failure=("freeze",)),
+    Step("cutover", undo=True, on_failure=("cutover", "freeze")),
+    Step("watch"),
+)
+"""A site that goes to a server of ours."""
+
+TABLE: Mapping[str, tuple[Step, ...]] = {"site-cluster": SITE, "virtual-host": SITE, "vps": SITE}
+"""Placement → its steps, in order."""
+
+
+def steps(placement: str) -> tuple[str, ...]:
+    """The names of a placement's steps, in order; () when it is carried out by hand."""
+    return tuple(one.name for one in TABLE.get(placement, ()))
+
+
+def step(placement: str, name: str) -> Step:
+    """A step of a placement.  Raises KeyError for one that it does not have."""
+    return {one.name: one for one in TABLE[placement]}[name]
+
+
+def every() -> tuple[str, ...]:
+    """All names of steps, each once."""
+    return tuple(dict.fromkeys(one.name for listed in TABLE.values() for one in listed))
+
+
+def of(names: Iterable[str]) -> tuple[str, ...]:
+    """The steps of the first placement that has all of these: what is known of a move of which only its journal is left."""
+    known = set(names) & set(every())
+    return next((steps(placement) for placement in TABLE if known <= set(steps(placement))), every())
