@@ -163,7 +163,9 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "port": access.port,
             "host_keys": list(access.keys.get(move["source"]["address"], ())),
         }
-        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns", "stack")}
+        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns")}
+        if move.get("stack"):
+            carried["stack"] = move["stack"]
         out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
         names = {
             "source": move["source"]["host"],

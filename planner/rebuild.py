@@ -1,4 +1,4 @@
-"""What a machine needs so that a system runs there as it runs on its own host: facts and observations → `Stack`, or why there is none.  Pure.
+"""What a machine needs so that a system runs there as it runs on its own host: facts and observations → `Stack`, or why not.  Pure.
 
 In: a workload's facts, what was observed on its host as (kind, data), and the release of the machine that takes it.  Out: a `Rebuilt` with
 the stack, or with problems, all of them at once: what has no way here is never left out in silence.  Which package stands for what is
@@ -20,11 +20,25 @@ from inventory import yamlfile
 from inventory.conditions import Facts
 from planner.stackmodel import CARRIED, Stack, carried
 
-KINDS = ("vhost", "web_server", "package", "process", "account", "group", "cron", "database", "database_user", "listener", "database_server")
+KINDS = (
+    "vhost",
+    "web_server",
+    "package",
+    "process",
+    "account",
+    "group",
+    "cron",
+    "database",
+    "database_user",
+    "listener",
+    "database_server",
+)
 """The kinds of observations that are asked for."""
 Seen = Mapping[str, Sequence[Mapping[str, Any]]]
 FIRST_PORT = 8080
-_OPTION = re.compile(r"-(?:X(?:m[nsx]|ss)[0-9]+[kKmMgG]?|XX:[+-]?[A-Za-z0-9]+(?:=[A-Za-z0-9.]+)?|D(?:file\.encoding|user\.timezone|user\.language|java\.awt\.headless)=[A-Za-z0-9/_.+-]+)")
+_OPTION = re.compile(
+    r"-(?:X(?:m[nsx]|ss)[0-9]+[kKmMgG]?|XX:[+-]?[A-Za-z0-9]+(?:=[A-Za-z0-9.]+)?|D(?:file\.encoding|user\.timezone|user\.language|java\.awt\.headless)=[A-Za-z0-9/_.+-]+)"
+)
 _OF_TOMCAT = re.compile(
     r"-D(?:java\.util\.logging\.|jdk\.tls\.|java\.protocol\.handler\.pkgs=|sun\.io\.|org\.apache\.catalina\.security\.|ignore\.endorsed\.dirs"
     r"|catalina\.|java\.io\.tmpdir|java\.endorsed\.dirs)|--add-opens|-classpath|-cp\b"
@@ -131,7 +145,8 @@ class _Work:
         packages |= {package for package in self.names["drivers"] if package in self.installed}
         first, *aliases = [str(name).lower() for name in host["names"]]
         return {
-            "series": series or "0", "port": port, "host": first, "aliases": aliases, "docroot": docroot, "context": files[0] if files else "",
+            "series": series or "0", "port": port, "host": first, "aliases": aliases, "docroot": docroot,
+            "context": files[0] if files else "",
             "java_options": self._java_options(), "drivers": drivers,
         }  # fmt: skip
 
@@ -174,7 +189,9 @@ class _Work:
             self.problems.append(f"it reaches its database as the superuser {user}: give it a role of its own first")
         have, series = str(self.value("database.version") or "").partition(".")[0], self.names["postgresql"]["series"]
         if not have.isdigit() or int(have) > int(series):
-            self.problems.append(f"PostgreSQL {have or '(version unknown)'} is newer than the destination's {series}: a dump is not read backwards")
+            self.problems.append(
+                f"PostgreSQL {have or '(version unknown)'} is newer than the destination's {series}: a dump is not read backwards"
+            )
         packages.add(self.names["postgresql"]["package"])
         extensions = sorted(map(str, row.get("extensions", {})))
         for extension in extensions:
@@ -186,11 +203,30 @@ class _Work:
             if row.get(what):
                 self.problems.append(f"its database has {what.replace('_', ' ')}, which no dump carries as they are")
         if row.get("large_objects"):
-            self.notes.append(f"its database holds {row['large_objects']} large objects: they are copied, and compared by their number and size")
+            self.notes.append(
+                f"its database holds {row['large_objects']} large objects: they are copied, and compared by their number and size"
+            )
+        locales = self._locales(row)
+        packages |= {"locales"} if locales else set()
         return {
-            "major": have or "0", "name": name, "owner": str(row.get("owner") or ""), "user": user, "encoding": str(row.get("charset") or ""),
-            "collation": str(row.get("collation") or ""), "ctype": str(row.get("ctype") or ""), "extensions": extensions,
+            "major": have or "0", "name": name, "owner": str(row.get("owner") or ""), "user": user,
+            "encoding": str(row.get("charset") or ""), "collation": str(row.get("collation") or ""), "ctype": str(row.get("ctype") or ""),
+            "locales": locales, "extensions": extensions,
         }  # fmt: skip
+
+    def _locales(self, row: Mapping[str, Any]) -> list[str]:
+        """Lines of `locale.gen` that a bare machine lacks: `zh_CN.utf8` is written `zh_CN.UTF-8 UTF-8` there."""
+        found = set()
+        for name in {str(row.get("collation") or ""), str(row.get("ctype") or "")}:
+            if name.upper().replace("-", "") in {"C", "POSIX", "C.UTF8"}:
+                continue
+            match = re.fullmatch(r"([a-z]{2,3}_[A-Z]{2})\.([A-Za-z0-9-]+)", name)
+            if match is None:
+                self.problems.append(f"the locale {name or '(unknown)'} of its database has no name that a Debian knows")
+                continue
+            charset = "UTF-8" if match[2].upper().replace("-", "") == "UTF8" else match[2].upper()
+            found.add(f"{match[1]}.{charset} {charset}")
+        return sorted(found)
 
     def _users(self) -> list[dict[str, Any]]:
         """Owners of the content and who runs the program; root and what a package brings are there already."""
@@ -217,7 +253,10 @@ class _Work:
             if not concerned:
                 continue
             if str(row.get("schedule", "")).startswith("On") or "[redacted]" in command:
-                self.problems.append(f"the job in {file} cannot be carried over as it is: {'it is a timer' if 'On' in str(row['schedule']) else 'a secret stands in it'}")
+                self.problems.append(
+                    f"the job in {file} cannot be carried over as it is: "
+                    + ("it is a timer" if str(row.get("schedule", "")).startswith("On") else "a secret stands in it")
+                )
                 continue
             yield {"user": str(row["user"]), "schedule": str(row["schedule"]), "command": command, "file": file}
 

@@ -83,6 +83,7 @@ class Database(_Part):
     encoding: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,20}$")]
     collation: Locale
     ctype: Locale
+    locales: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}_[A-Z]{2}(@[a-z]+)?\.[A-Z0-9-]+(@[a-z]+)? [A-Z0-9-]+$")], ...] = ()
     extensions: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,63}$")], ...] = ()
 
 

@@ -11,6 +11,17 @@ STEPS = steps("virtual-host")
 ACCESS = bundle.Access("ops", 22, ("/keys/id",), "/ws/runs/known_hosts", {"192.0.2.1": ["ssh-ed25519 AAAA"]})
 
 
+STACK = {
+    "release": "debian-12", "packages": ["nginx-light", "postgresql", "rsync", "tomcat10"], "ports": [80], "notes": [], "folders": ["/srv/x/app"],
+    "users": [{"name": "shop", "uid": 998, "gid": 998, "home": "/srv/x", "packaged": False}],
+    "tomcat": {"series": "10", "port": 8080, "host": "x.edu", "aliases": [], "docroot": "/srv/x/app", "context": "/etc/tomcat10/Catalina/x.edu/ROOT.xml",
+               "java_options": ["-Xmx96m"], "drivers": []},
+    "database": {"major": "15", "name": "shop", "owner": "shop", "user": "shop", "encoding": "UTF8", "collation": "C.UTF-8", "ctype": "C.UTF-8", "locales": [],
+                 "extensions": []},
+    "jobs": [{"user": "shop", "schedule": "@daily", "command": "/srv/x/app/daily", "file": "/etc/cron.d/x"}],
+}  # fmt: skip
+
+
 def plan(*, placement="virtual-host", dns=True, text="plain"):
     cluster = placement == "site-cluster"
     destination = {
@@ -24,6 +35,8 @@ def plan(*, placement="virtual-host", dns=True, text="plain"):
         "source": {"host": "old", "address": "192.0.2.1", "docroot": text, "web_server": "nginx", "vhosts": [[text, 1]], "database": None,
                    "config_file": ""},
     }  # fmt: skip
+    if placement == "vps":
+        move["stack"] = STACK
     return {"id": "plan-1", "fingerprint": "f" * 64, "moves": [move]}
 
 
@@ -31,4 +44,5 @@ if __name__ == "__main__":
     document = plan()
     cluster = plan(placement="site-cluster")["moves"][0]
     document["moves"].append({**cluster, "id": "y-edu", "site": "y.edu"})
+    document["moves"].append({**plan(placement="vps")["moves"][0], "id": "z-edu", "site": "z.edu"})
     bundle.write(document, Path(sys.argv[1]), ACCESS)

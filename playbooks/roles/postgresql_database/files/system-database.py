@@ -3,9 +3,9 @@
 
 usage: system-database [check-]present|copied|absent MOVE ACCOUNT NAME OWNER USER ENCODING COLLATION CTYPE  (as root)
 
-Roles, settings and grants of the database come as text over the move's own key, the content as pg_dump's archive, streamed: no file of it
-lies anywhere.  It is restored into a database of its own that takes the old one's name when all of it is there.  Passwords of the source are
-never asked for: the application's role gets a new one, other roles none.
+Roles, settings and grants of the database come as text over the move's own key, the content as pg_dump's archive, streamed: no file of
+it lies anywhere.  It is restored into a database of its own that takes the old one's name when all of it is there.  Passwords of the
+source are never asked for: the application's role gets a new one, other roles none.
 """
 
 import fcntl
@@ -15,6 +15,7 @@ import pathlib
 import secrets
 import subprocess
 import sys
+import time
 
 SYSTEMS, MOVES, ARCHIVES = pathlib.Path("/var/lib/systems"), pathlib.Path("/var/lib/moves"), pathlib.Path("/var/backups/systems")
 PRIVILEGES = {"CONNECT", "CREATE", "TEMPORARY"}
@@ -46,6 +47,8 @@ def text_(text: str) -> str:
 
 
 class Work:
+    """One database of one move; with `check` it only says what it would do."""
+
     def __init__(self, check: bool, move: str, account: str, name: str, owner: str, user: str, encoding: str, collation: str, ctype: str):
         self.check, self.move, self.account, self.name, self.owner, self.user = check, move, account, name, owner, user
         self.encoding, self.collation, self.ctype = encoding, collation, ctype
@@ -76,7 +79,9 @@ class Work:
         for name in dict.fromkeys((self.owner, self.user)):
             if name not in there:
                 self.make_role(name, name == self.user)
-        if self.user == "postgres" or (self.user in there and sql(f"SELECT 1 FROM pg_roles WHERE rolsuper AND rolname = {text_(self.user)};")):
+        if self.user == "postgres" or (
+            self.user in there and sql(f"SELECT 1 FROM pg_roles WHERE rolsuper AND rolname = {text_(self.user)};")
+        ):
             fail(f"{self.user} is a superuser here: the system needs a role of its own")
         if not self.credentials.exists():
             if not self.check:
@@ -108,7 +113,9 @@ class Work:
         sql(f"COMMENT ON DATABASE {name_(name)} IS {text_(self.mark)};")
 
     def from_source(self, word: str) -> subprocess.Popen:
-        return subprocess.Popen(["ssh", "-F", str(self.folder / "ssh_config"), "planner-source", word], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            ["ssh", "-F", str(self.folder / "ssh_config"), "planner-source", word], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
 
     def told(self) -> list[list[str]]:
         """What the source says around the database: lines of a word and hexadecimal texts, ended by `end`."""
@@ -143,7 +150,10 @@ class Work:
         self.settle(draft, around)
         end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({text_(self.name)}, {text_(draft)});"
         sql(end)
-        sql(f"BEGIN; ALTER DATABASE {name_(self.name)} RENAME TO {name_(old)}; ALTER DATABASE {name_(draft)} RENAME TO {name_(self.name)}; COMMIT;")
+        sql(
+            f"BEGIN; ALTER DATABASE {name_(self.name)} RENAME TO {name_(old)};"
+            f" ALTER DATABASE {name_(draft)} RENAME TO {name_(self.name)}; COMMIT;"
+        )
         sql(f"DROP DATABASE {name_(old)};")
         self.changed(f"{self.name} is filled")
 
@@ -178,7 +188,7 @@ class Work:
     def absent(self) -> None:
         if self.is_there(self.name) and self.is_ours(self.name):
             if not self.check:
-                archive = ARCHIVES / f"{self.account}.dump"
+                archive = ARCHIVES / f"{self.account}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.dump"
                 with archive.open("wb") as out:
                     archive.chmod(0o600)
                     if subprocess.run(as_postgres("pg_dump", "-Fc", "--", self.name), stdout=out, cwd="/", check=False).returncode:
@@ -189,7 +199,9 @@ class Work:
         mine = sql(f"SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = {text_(self.mark)};")
         for (name,) in mine:
             # a role that another database needs stays
-            needed = sql(f"SELECT 1 FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = {text_(name)}::regrole LIMIT 1;")
+            needed = sql(
+                f"SELECT 1 FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = {text_(name)}::regrole LIMIT 1;"
+            )
             if not needed:
                 if not self.check:
                     sql(f"DROP ROLE {name_(name)};")

@@ -3,8 +3,9 @@
 
 usage: system-config MOVE ACCOUNT FILE USER DATABASE ROLE  (as root)
 
-The file comes over the move's own key.  It is read as XML for the places of its start tags; only values of attributes that name the database
-are written anew, and every other byte stays.  DATABASE is '' where the system has none.  What was there before stays beside it as FILE.before.
+The file comes over the move's own key.  It is read as XML for the places of its start tags; only values of attributes that name the
+database are written anew, and every other byte stays.  DATABASE is '' where the system has none.  What was there before stays beside it
+as FILE.before.
 """
 
 import grp
@@ -94,7 +95,10 @@ def rewritten(text: bytes, database: str, role: str, password: str) -> tuple[byt
 def main() -> None:
     move, account, file, user, database, role = sys.argv[1:]
     source = subprocess.run(
-        ["ssh", "-F", f"/var/lib/moves/{move}/ssh_config", "planner-source", "file", "1"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        ["ssh", "-F", f"/var/lib/moves/{move}/ssh_config", "planner-source", "file", "1"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
     if source.returncode or not source.stdout:
         fail("the source does not send its configuration")
