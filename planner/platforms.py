@@ -175,7 +175,7 @@ class VpsMachine(Node):
     """
 
     release: Literal["debian-12", "debian-13"] = "debian-12"
-    workloads: Annotated[tuple[str, ...], Field(min_length=1, alias="for")]
+    workloads: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Flavour(_Strict):

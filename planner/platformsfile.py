@@ -115,7 +115,7 @@ def _machines(machines: Sequence[tuple[int, VpsMachine]]) -> Iterator[Problem]:
             yield ("vps_machines", index, "address"), f"{machine.address} is the address of vps_machines.{address[machine.address]}, too"
         for at, name in enumerate(machine.workloads):
             if owner.setdefault(name.lower(), index) != index:
-                yield ("vps_machines", index, "for", at), f"{name!r} has vps_machines.{owner[name.lower()]} already"
+                yield ("vps_machines", index, "workloads", at), f"{name!r} has vps_machines.{owner[name.lower()]} already"
 
 
 def _pools(pools: Sequence[tuple[int, Pool]]) -> Iterator[Problem]:

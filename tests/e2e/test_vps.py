@@ -6,6 +6,8 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +33,7 @@ def source_state(campus):
     """What a move could leave on its source."""
     look = (
         "ls -A /var/lib/planner-move 2>/dev/null; cat /home/ops/.ssh/authorized_keys; cat /etc/nginx/sites-available/lib; grep srv/lib /proc/mounts;"
-        " ls -la --time-style=full-iso /etc/tomcat10/Catalina/*/ /srv/lib/opac; crontab -u postgres -l; systemctl list-timers --all | grep -c planner"
+        " find /etc/tomcat10/Catalina /srv/lib/opac -printf '%p %y %U %G %m %s\\n' | sort; cat /srv/lib/opac/index.jsp; crontab -u postgres -l; systemctl list-timers --all | grep -c planner"
     )
     settings = sql(
         campus,
@@ -161,3 +163,24 @@ def test_it_is_taken_back_and_the_source_is_as_before(campus, space, before, mov
     assert left.count("w-opac-lib-campus-test") == 2, f"only the archives are left: {left}"
     assert sql(campus, "vps1", "SELECT count(*) FROM pg_database WHERE datname = 'catalogue'", "postgres") == "0"
     assert sql(campus, "vps1", "SELECT count(*) FROM pg_roles WHERE rolname IN ('opac', 'desk', 'library')", "postgres") == "0"
+
+
+def test_a_source_whose_planner_is_gone_releases_its_database_itself(campus, space, moved):
+    folder = next((space / "plans").iterdir()) / "bundle"
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    freeze = [
+        *PREFIX,
+        campus.root / "lab/lab",
+        "ctl",
+        "--",
+        program,
+        f"moves/{MOVE}/40-freeze.yml",
+        "-e",
+        '{"source_freeze_release_after": 6}',
+    ]
+    subprocess.run(freeze, cwd=folder, env=campus.environment, capture_output=True, check=True)
+    until = time.time() + 60
+    while "written" not in sql(campus, "lib", "INSERT INTO author(name) VALUES ('after the clock') RETURNING 'written'"):
+        assert time.time() < until, "the database stayed frozen"
+        time.sleep(0.5)
+    assert campus.lab("exec", "lib", "ls", "/var/lib/planner-move", check=False).stdout == ""
