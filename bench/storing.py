@@ -27,13 +27,13 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-import transcript  # noqa: E402
-from sqlalchemy import JSON, ForeignKey, LargeBinary, create_engine, event  # noqa: E402
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column  # noqa: E402
+import transcript
+from sqlalchemy import JSON, ForeignKey, LargeBinary, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from inventory import catalogue, collector, discovery, model, packing, reconcile, storing  # noqa: E402
-from inventory.probes import registry  # noqa: E402
-from inventory.probes.base import Observation, blocks  # noqa: E402
+from inventory import catalogue, collector, discovery, model, packing, reconcile, storing
+from inventory.probes import registry
+from inventory.probes.base import Observation, blocks
 
 AT = datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
 PEER_HOSTS = 100

@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from inventory import collector  # noqa: E402
-from inventory.probes import registry  # noqa: E402
+from inventory import collector
+from inventory.probes import registry
 
 CASES = ROOT / "tests" / "cases"
 SITES, LISTENERS, PACKAGES, URLS, DAYS = 10, 40, 300, 20, 14

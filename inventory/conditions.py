@@ -89,8 +89,13 @@ def compiled(condition: Mapping[str, Any]) -> Test:
         return _true
     name: str = condition["fact"]
     operator = next(key for key in condition if key != "fact")
-    wanted = condition[operator]
-    return lambda values: _compare(operator, values[name], wanted) if name in values else None
+    compare = _COMPARING[operator](condition[operator])
+
+    def leaf(values: Values) -> bool | None:
+        value = values.get(name, _ABSENT)
+        return None if value is _ABSENT else compare(value)
+
+    return leaf
 
 
 def _true(_values: Values) -> bool | None:
@@ -141,24 +146,43 @@ def candidates(condition: Mapping[str, Any], name: str) -> list[Any]:
     return ["something else"]  # what matches a pattern cannot be made up
 
 
-def _compare(operator: str, value: Any, wanted: Any) -> bool | None:
-    if operator == "is":
-        return bool(value == wanted)
-    if operator == "not":
-        return bool(value != wanted)
-    if operator == "in":
-        return bool(value in wanted)
-    if operator == "empty":
-        return bool((not value) == wanted)
-    if operator == "contains":
-        return wanted in value if isinstance(value, (list, str, dict)) else None
-    if operator == "matches":
-        return re.search(wanted, value) is not None if isinstance(value, str) else None
-    try:
-        left, right = _number(value), _number(wanted)
-    except (TypeError, ValueError):
-        return None
-    return left < right if operator == "below" else left > right
+Compare = Callable[[Any], bool | None]
+_ABSENT = object()
+
+
+def _contains(wanted: Any) -> Compare:
+    return lambda value: wanted in value if isinstance(value, (list, str, dict)) else None
+
+
+def _matches(wanted: Any) -> Compare:
+    search = re.compile(wanted).search
+    return lambda value: search(value) is not None if isinstance(value, str) else None
+
+
+def _ordered(wanted: Any, *, below: bool) -> Compare:
+    bound = _number(wanted)
+
+    def compare(value: Any) -> bool | None:
+        try:
+            number = _number(value)
+        except (TypeError, ValueError):
+            return None
+        return number < bound if below else number > bound
+
+    return compare
+
+
+_COMPARING: Mapping[str, Callable[[Any], Compare]] = {
+    "is": lambda wanted: lambda value: bool(value == wanted),
+    "not": lambda wanted: lambda value: bool(value != wanted),
+    "in": lambda wanted: lambda value: bool(value in wanted),
+    "empty": lambda wanted: lambda value: bool((not value) == wanted),
+    "contains": _contains,
+    "matches": _matches,
+    "below": lambda wanted: _ordered(wanted, below=True),
+    "above": lambda wanted: _ordered(wanted, below=False),
+}
+"""What is compared is made ready once, and then asked of every workload."""
 
 
 def _number(value: Any) -> tuple[float, ...]:

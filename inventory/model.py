@@ -14,7 +14,7 @@ from sqlalchemy import JSON, BigInteger, Dialect, ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TIMESTAMP
 
-from inventory import packing
+from inventory import findings, packing
 
 
 def _name(length: int = 255) -> String:
@@ -28,9 +28,9 @@ class PackedJson(TypeDecorator[dict[str, Any]]):
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
-        """To what is stored."""
-        return None if value is None else packing.small(packing.encoded(value))
+    def process_bind_param(self, value: dict[str, Any] | bytes | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """To what is stored; bytes were made so already, perhaps by another process."""
+        return value if value is None or isinstance(value, bytes) else packing.small(packing.encoded(value))
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
         """And back."""
@@ -310,18 +310,39 @@ class Workload(Base):
         self.declared = facts
 
 
+class RuleSet(Base):
+    """What the rules of one set say, by their ids (`inventory.findings`): kept as long as a verdict names the set."""
+
+    __tablename__ = "rule_set"
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    rules: Mapped[dict[str, Any]] = mapped_column(PackedJson)
+
+
 class Verdict(Base):
-    """The assessment of one workload: per placement state, interval, reasons; with the rule set's and facts' hashes."""
+    """The assessment of one workload, with the rule set's and facts' hashes.  `data` is all of it; lists need only the `summary`."""
 
     __tablename__ = "verdict"
     id: Mapped[int] = mapped_column(primary_key=True)
     workload_id: Mapped[int] = mapped_column(ForeignKey("workload.id", ondelete="CASCADE"), unique=True)
     recommendation: Mapped[str] = mapped_column(String(32))
     strength: Mapped[str] = mapped_column(String(32))
-    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    summary: Mapped[dict[str, Any]] = mapped_column(default=dict)  # per placement state, interval, hours; confidence; what would settle it
+    reasons: Mapped[dict[str, Any]] = mapped_column(PackedJson, default=dict)  # the findings, see inventory.findings
     rules_hash: Mapped[str] = mapped_column(String(64))
     facts_hash: Mapped[str] = mapped_column(String(64))
     assessed_at: Mapped[datetime]
+    rule_set: Mapped[RuleSet | None] = relationship(primaryjoin="foreign(Verdict.rules_hash) == RuleSet.hash", viewonly=True)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The whole verdict as it was made, its findings with their sentences."""
+        rules = self.rule_set.rules if self.rule_set is not None else {}
+        return {**self.summary, "findings": findings.whole(self.reasons, rules)}
+
+    @data.setter
+    def data(self, data: dict[str, Any]) -> None:
+        self.summary = {name: value for name, value in data.items() if name != "findings"}
+        self.reasons = {"whole": data["findings"]} if data.get("findings") else {}
 
 
 class Plan(Base):
@@ -408,3 +429,12 @@ class Sample(Base):
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class SampleDay(Base):
+    """The rates of one host's samples of one day (UTC) as `inventory.daily.Run`: gone as soon as one of them is another."""
+
+    __tablename__ = "sample_day"
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # YYYY-MM-DD
+    body: Mapped[dict[str, Any]] = mapped_column(PackedJson)

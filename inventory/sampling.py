@@ -8,16 +8,16 @@ part of every answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, model, usage
+from inventory import catalogue, daily, model, usage
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,96 @@ class Load:
     figures: Mapping[str, Mapping[str, float]]
 
 
+WINDOW_DAYS = 14
+"""Verdicts size by our own samples of so many days."""
+
+
 def store(session: Session, host_id: int, at: datetime, data: Mapping[str, Any]) -> None:
-    """Keep one sample; a second one of the same second replaces the first."""
+    """Keep one sample; a second one of the same second replaces the first.
+
+    With the first one of a day, the rates of the days before are summed up (`inventory.daily`): who sizes a campus reads these.
+    """
+    table, days = model.table(model.Sample).c, model.table(model.SampleDay)
+    midnight = datetime.combine(at.astimezone(UTC).date(), time(), UTC)
+    own = select(table.at).where(table.host_id == host_id, table.at >= midnight, table.at < midnight + timedelta(days=1)).limit(1)
+    first = session.scalar(own) is None
     session.merge(model.Sample(host_id=host_id, at=at, data=dict(data)))
+    session.flush()
+    today = midnight.date().isoformat()
+    after = session.scalar(select(func.min(days.c.day)).where(days.c.host_id == host_id, days.c.day > today))
+    # the first pair of the next day begins with the last sample of this one
+    session.execute(delete(days).where(days.c.host_id == host_id, days.c.day.in_([today, after or today])))
+    if first:
+        _sum_up(session, host_id, midnight)
+
+
+def _sum_up(session: Session, host_id: int, until: datetime) -> None:
+    """The rates of the days with samples before `until`, as far as sizes reach back and as they do not stand yet."""
+    table, days = model.table(model.Sample), model.table(model.SampleDay)
+    oldest = until - timedelta(days=WINDOW_DAYS)
+    standing = set(session.scalars(select(days.c.day).where(days.c.host_id == host_id, days.c.day >= oldest.date().isoformat())))
+    while True:
+        last = session.scalar(select(func.max(table.c.at)).where(table.c.host_id == host_id, table.c.at < until, table.c.at >= oldest))
+        if last is None:
+            return
+        midnight = datetime.combine(last.astimezone(UTC).date(), time(), UTC)
+        if (day := midnight.date().isoformat()) not in standing:
+            read = between(session, host_id, midnight, midnight + timedelta(days=1))
+            body = daily.run(before(session, host_id, midnight), read).to_json()
+            session.execute(insert(days), [{"host_id": host_id, "day": day, "body": body}])
+        until = midnight
+
+
+def between(session: Session, host_id: int, since: datetime | None, until: datetime | None) -> list[dict[str, Any]]:
+    """The data of a host's samples in their order, `since` included, `until` not."""
+    table = model.table(model.Sample).c
+    query = select(table.data).where(table.host_id == host_id).order_by(table.at)
+    query = query.where(table.at >= since) if since is not None else query
+    return list(session.scalars(query.where(table.at < until) if until is not None else query))
+
+
+def before(session: Session, host_id: int, at: datetime) -> dict[str, Any] | None:
+    """The data of a host's last sample before a time."""
+    table = model.table(model.Sample).c
+    return session.scalar(select(table.data).where(table.host_id == host_id, table.at < at).order_by(table.at.desc()).limit(1))
+
+
+def runs(session: Session, hosts: Collection[int], since: datetime | None = None) -> dict[int, list[tuple[daily.Run, bool]]]:
+    """The rates of hosts since a time, in order: each run, and whether its first pair would begin with a sample from before that time.
+
+    Days that are summed up are read so; what is not, sample by sample.  The outcome is the same.
+    """
+    table, days = model.table(model.Sample).c, model.table(model.SampleDay).c
+    first = "" if since is None else _first_whole(since).isoformat()
+    query = select(days.host_id, days.day, days.body).where(days.host_id.in_(hosts), days.day >= first).order_by(days.host_id, days.day)
+    summed: dict[int, list[tuple[datetime, daily.Run]]] = {}
+    for host_id, day, body in session.execute(query):
+        made = daily.stored(body)
+        if made is not None:
+            summed.setdefault(host_id, []).append((datetime.combine(date.fromisoformat(day), time(), UTC), made))
+    found: dict[int, list[tuple[daily.Run, bool]]] = {}
+    for host_id in sorted(set(session.scalars(select(table.host_id).where(table.host_id.in_(hosts)).distinct()))):
+        mine: list[tuple[daily.Run, bool]] = []
+        start = since
+        for midnight, made in summed.get(host_id, ()):
+            if start is None or start < midnight:
+                mine += _read(session, host_id, start, midnight, bool(mine))
+            mine.append((made, not mine))
+            start = midnight + timedelta(days=1)
+        found[host_id] = mine + _read(session, host_id, start, None, bool(mine))
+    return found
+
+
+def _read(session: Session, host_id: int, since: datetime | None, until: datetime | None, follows: bool) -> list[tuple[daily.Run, bool]]:
+    read = between(session, host_id, since, until)
+    earlier = before(session, host_id, since) if read and follows and since is not None else None
+    return [(daily.run(earlier, read), not follows)] if read else []
+
+
+def _first_whole(since: datetime) -> date:
+    """The first day of which nothing lies before a time."""
+    at = since.astimezone(UTC)
+    return at.date() if at.time() == time() else at.date() + timedelta(days=1)
 
 
 def loads(session: Session, host_id: int, within: timedelta | None = None, now: datetime | None = None) -> list[Load]:

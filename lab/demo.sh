@@ -22,6 +22,7 @@ $LAB up ns1 hist phys odd vh1 front node1 node2
 rm -rf "$WORK"; .venv/bin/planner init "$WORK"
 printf 'ssh: {user: ops, key_files: [%s], agent: false}\nscope: {allow: [198.51.100.0/24]}\n' "$($LAB key)" > "$WORK/planner.yml"
 sed "s#key_file: tsig.key#key_file: $($LAB tsig)#" lab/platforms.yml > "$WORK/inventory/platforms.yml"
+cp lab/calendar.yml "$WORK/calendar.yml"
 
 say "planner register import: what the units declare"
 planner register import "$ROOT/lab/register/units.yml" "$ROOT/lab/register/servers.csv" "$ROOT/lab/register/sites.csv"
@@ -34,13 +35,16 @@ planner sites
 say "planner assess, explain: a verdict for each, and why"
 planner assess
 planner explain www.hist.campus.test --placement virtual-host
-say "planner plan, generate: destinations and waves, then Ansible playbooks"
+say "planner questions: what only people know, the most decisive first"
+planner questions phys
+say "planner plan, why, generate: dates, groups and destinations, then Ansible playbooks"
 planner plan
+planner plan why www.hist.campus.test
 planner generate
 say "planner plan approve: only what somebody has approved is run"
 planner plan approve --by "the head of operations" --despite "this is a lab"
 
-say "planner run: four moves, while visitors and an editor are at work"
+say "planner run: four moves, while visitors and an editor are at work; the fifth waits for its unit's signature"
 $LAB ctl -- "$ROOT/.venv/bin/python" "$ROOT/lab/visitors.py" "$WORK/runs/visitors.log" &
 planner run --yes
 sleep 1; touch "$WORK/runs/visitors.log.stop"; wait
@@ -66,6 +70,10 @@ printf 'events.phys.campus.test  %s\n' "$(ask dig +short events.phys.campus.test
 say "and proved: the old address is the only one, and it takes entries again"
 ask curl -s -d 'title=after the rollback' http://events.phys.campus.test/ | grep -o 'after the rollback'
 planner status
+say "planner plan done, plan, diff: what people carried out is said, and a plan made anew leaves out what is done"
+planner plan done conf2009.phys.campus.test --by "Zhao Min" --note "signed by the unit, archived and switched off"
+planner plan
+planner plan diff
 planner report
 
 say "done"

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
@@ -86,8 +86,11 @@ def found(item: model.Workload) -> Found:
 
 def facts(session: Session) -> Callable[[Iterable[str]], dict[str, dict[str, Any]]]:
     """A function from a site's names (its own first, then all others) to its answers as facts; all are read in one query."""
-    by_name: dict[str, dict[str, model.Answer]] = {}
-    for answer in session.scalars(select(model.Answer).where(model.Answer.withdrawn_at.is_(None))):
+    by_name: dict[str, dict[str, _Row]] = {}
+    # rows, not objects: a campus has ten answers of each site
+    table = model.table(model.Answer).c
+    query = select(table.id, table.site, table.names, table.question, table.value, table.by, table.answered_on, table.origin)
+    for answer in map(_Row._make, session.execute(query.where(table.withdrawn_at.is_(None)))):
         for name in {answer.site, *map(str, answer.names)}:
             standing = by_name.setdefault(name, {})
             other = standing.get(answer.question)
@@ -95,7 +98,7 @@ def facts(session: Session) -> Callable[[Iterable[str]], dict[str, dict[str, Any
                 standing[answer.question] = answer
 
     def of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-        newest: dict[str, model.Answer] = {}
+        newest: dict[str, _Row] = {}
         for name in names_of(names):
             for question, answer in by_name.get(name, {}).items():
                 if question not in newest or _age(newest[question]) < _age(answer):
@@ -105,11 +108,24 @@ def facts(session: Session) -> Callable[[Iterable[str]], dict[str, dict[str, Any
     return of
 
 
-def _age(answer: model.Answer) -> tuple[str, int]:
+class _Row(NamedTuple):
+    """What counts of a stored answer."""
+
+    id: int
+    site: str
+    names: list[Any]
+    question: str
+    value: dict[str, Any]
+    by: str
+    answered_on: str
+    origin: str
+
+
+def _age(answer: model.Answer | _Row) -> tuple[str, int]:
     return answer.answered_on, answer.id
 
 
-def _fact(answer: model.Answer) -> dict[str, Any]:
+def _fact(answer: _Row) -> dict[str, Any]:
     return {
         "value": answer.value["value"], "evidence": [["answer", answer.origin, 0]],
         "why": f"answered by {answer.by} on {answer.answered_on}", "seen": answer.answered_on,

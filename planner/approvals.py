@@ -19,8 +19,11 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.errors import PlanError
+from planner import movesteps
 from planner.decisions import Decisions
 
+SIGN_OFF = "retire-sign-off"
+"""The gate that the unit's own agreement to be closed meets."""
 Answer = Literal["agreed", "refused", "silence"]
 
 
@@ -38,6 +41,11 @@ class Said:
     placement: str = ""
     cutover: str = ""
     at: datetime | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether the unit itself said yes to this placement and night.  Silence is no signature."""
+        return self.counts and self.state == "agreed"
 
     @property
     def refused(self) -> bool:
@@ -85,7 +93,7 @@ def agree(session: Session, move: Mapping[str, Any], answer: Answer, *, by: str,
     """Keep a unit's word on a move in a certain night ('' where it was asked about none)."""
     session.add(
         model.Agreement(
-            site=move["site"], unit_code=move["unit"], placement=move["placement"], cutover=night, answer=answer, by=by[:64], note=note,
+            site=_key(move), unit_code=move["unit"], placement=move["placement"], cutover=night, answer=answer, by=by[:64], note=note,
             at=at,
         )
     )  # fmt: skip
@@ -93,8 +101,8 @@ def agree(session: Session, move: Mapping[str, Any], answer: Answer, *, by: str,
 
 def withdraw(session: Session, move: Mapping[str, Any], *, by: str, at: datetime) -> int:
     """Take back everything that the unit said of a move; returns how much stood."""
-    query = select(model.Agreement).where(model.Agreement.site.in_(_names(move)), model.Agreement.withdrawn_at.is_(None))
-    rows = session.scalars(query).all()
+    query = select(model.Agreement).where(model.Agreement.withdrawn_at.is_(None))
+    rows = [row for row in session.scalars(query) if _meant(row.site, move)]
     for row in rows:
         row.withdrawn_at, row.withdrawn_by = at, by[:64]
     return len(rows)
@@ -102,19 +110,30 @@ def withdraw(session: Session, move: Mapping[str, Any], *, by: str, at: datetime
 
 def agreements(session: Session, document: Mapping[str, Any]) -> dict[str, Said]:
     """Each move's agreement (by its id): the newest word of its unit."""
-    newest: dict[str, model.Agreement] = {}
+    newest: dict[str, dict[str, model.Agreement]] = {}
     query = select(model.Agreement).where(model.Agreement.withdrawn_at.is_(None)).order_by(model.Agreement.id)
     for row in session.scalars(query):
-        newest[row.site] = row
+        newest.setdefault(row.site.partition("@")[0], {})[row.site] = row
     found = {}
     for move in document["moves"]:
-        rows = [newest[name] for name in _names(move) if name in newest]
+        rows = [row for name in _names(move) for site, row in newest.get(name, {}).items() if _meant(site, move)]
         found[str(move["id"])] = _said(move, max(rows, key=lambda row: row.id)) if rows else Said("", counts=False)
     return found
 
 
+def _key(move: Mapping[str, Any]) -> str:
+    """Whose word it is: of two copies of one site on two hosts each has its own move, and may have its own unit."""
+    return f"{str(move['site']).partition('@')[0]}@{move['source']['host']}"
+
+
+def _meant(site: str, move: Mapping[str, Any]) -> bool:
+    """Whether an agreement is about this move; one that was kept without a host is about every copy."""
+    name, _, host = site.partition("@")
+    return name in _names(move) and host in {"", str(move["source"]["host"])}
+
+
 def _names(move: Mapping[str, Any]) -> list[str]:
-    return sorted({str(move["site"]), *map(str, move["names"])})
+    return sorted({str(move["site"]).partition("@")[0], *map(str, move["names"])})
 
 
 def _said(move: Mapping[str, Any], row: model.Agreement) -> Said:
@@ -135,10 +154,22 @@ def held(document: Mapping[str, Any], said: Mapping[str, Said], decided: Decisio
         reasons = [_refusal(said[move["id"]])] if said[move["id"]].refused else []
         if move["carried_out"] != "planner":
             reasons.append("it is carried out by hand")
-        reasons += [f"the gate {gate['rule']} is not settled: {gate['message']}" for gate in unsettled(move, decided)]
+        if movesteps.signed(move["placement"]) and move["carried_out"] == "planner" and not said[move["id"]].signed:
+            reasons.append(unsigned(said[move["id"]]))
+        reasons += [
+            f"the gate {gate['rule']} is not settled: {gate['message']}"
+            for gate in unsettled(move, decided)
+            if not (gate["rule"] == SIGN_OFF and said[move["id"]].signed)
+        ]
         if reasons:
             found[move["id"]] = reasons
     return found
+
+
+def unsigned(said: Said) -> str:
+    """Why there is no sign-off."""
+    word = said.state or "no word yet"
+    return f"its owner has not signed ({word}): planner plan agree MOVE --unit-agrees --by WHO records it; silence is no signature"
 
 
 def _refusal(said: Said) -> str:

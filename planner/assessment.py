@@ -18,12 +18,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
 from inventory.conditions import Values
 from planner import wording
@@ -49,24 +49,81 @@ class Override:
         return {"placement": self.placement, "by": self.by, "why": self.why, "until": self.until and self.until.isoformat()}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one rule says of a workload; `holds` None means that `missing` facts decide it.  Rules that do not hold are no findings."""
+class Finding(NamedTuple):
+    """What one rule says of a workload; `holds` None means that `missing` facts decide it.  Rules that do not hold are no findings.
 
-    rule: str
-    effect: str
+    Its sentences are made when they are asked for: of a hundred findings few are ever read.
+    """
+
+    of: Rule
     holds: bool | None
-    placements: tuple[str, ...]
-    dimension: str
-    points: int
-    effort_h: float
-    message: str
-    fix: str
-    step: str
-    gate: bool
-    check: str
-    facts: tuple[str, ...]
-    missing: tuple[str, ...]
+    values: Values
+    language: str = "en"
+
+    @property
+    def rule(self) -> str:
+        """The rule's id."""
+        return self.of.id
+
+    @property
+    def effect(self) -> str:
+        """block, condition, utility or info."""
+        return self.of.effect
+
+    @property
+    def placements(self) -> tuple[str, ...]:
+        """The placements that it speaks of."""
+        return self.of.placements
+
+    @property
+    def dimension(self) -> str:
+        """Of a utility the dimension that its points go to, else ''."""
+        return self.of.dimension or ""
+
+    @property
+    def points(self) -> int:
+        """Of a utility."""
+        return self.of.points
+
+    @property
+    def effort_h(self) -> float:
+        """Of a condition the hours that it takes."""
+        return self.of.effort_h
+
+    @property
+    def message(self) -> str:
+        """The rule's sentence with the measured values."""
+        return wording.message(self.of, self.values, self.language)
+
+    @property
+    def fix(self) -> str:
+        """What to do about it."""
+        return wording.fix(self.of, self.language)
+
+    @property
+    def step(self) -> str:
+        """The step of a move in which it is settled."""
+        return self.of.step
+
+    @property
+    def gate(self) -> bool:
+        """Whether the move waits for it."""
+        return self.of.gate
+
+    @property
+    def check(self) -> str:
+        """What verification has to look at because of it."""
+        return self.of.check
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The facts that it rests on."""
+        return self.of.facts
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The facts that decide it and are unknown."""
+        return tuple(name for name in self.of.facts if name not in self.values) if self.holds is None else ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +187,11 @@ class Verdict:
         return (item for item in self.findings if placement in item.placements)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the catalogue and `--json`."""
+        """Plain data for `--json`."""
+        return {**self.summary(), "findings": [_plain(item) for item in self.findings]}
+
+    def summary(self) -> dict[str, Any]:
+        """All but the findings, as plain data: what lists and plans need."""
         said = self.override
         return {
             "recommendation": self.recommendation, "strength": self.strength, "confidence": self.confidence, "holds": self.holds,
@@ -144,8 +205,24 @@ class Verdict:
                 }
                 for item in self.placements
             ],
-            "findings": [_plain(item) for item in self.findings],
         }  # fmt: skip
+
+    def reasons(self) -> dict[str, Any]:
+        """The findings as the catalogue keeps them (`inventory.findings`): what the rules themselves say is not said again."""
+        if not self.findings:
+            return {}
+        values, language = self.findings[0].values, self.findings[0].language
+        shown = sorted({name for item in self.findings for name in item.of.shown} & values.keys())
+        unknown = [item.of for item in self.findings if item.holds is None]
+        untranslated = [item for item in self.findings if language == "zh_CN" and item.of.shown and not item.of.message_zh]
+        return {
+            "language": language,
+            "holds": [item.of.id for item in self.findings if item.holds],
+            "unknown": [rule.id for rule in unknown],
+            "missing": sorted({name for rule in unknown for name in rule.facts} - values.keys()),
+            "values": {name: wording.show(name, values[name], language) for name in shown},
+            "sentences": {item.of.id: item.message for item in untranslated},
+        }
 
 
 def _plain(item: Finding) -> dict[str, Any]:
@@ -163,8 +240,8 @@ def facts_hash(facts: Facts, names: frozenset[str] | None = None) -> str:
 
 
 def asked(rules: RuleSet) -> frozenset[str]:
-    """The facts that a verdict depends on."""
-    return rules.facts | {f"cost.{placement}" for placement in PLACEMENTS}
+    """The facts that a verdict depends on: those that conditions ask for, those that sentences show, and what the placements cost."""
+    return rules.asked
 
 
 def values_of(facts: Facts) -> Values:
@@ -287,7 +364,7 @@ def assess(facts: Facts, rules: RuleSet, language: str = "en", *, today: date | 
     said = answers(values, rules)
     counted = tallies(said, values, rules)
     placements = tuple(judged(name, counted[name], values, rules) for name in PLACEMENTS)
-    findings = tuple(_finding(rule, said[rule.id], values, language) for rule in rules.rules if said[rule.id] is not False)
+    findings = tuple(Finding(rule, value, values, language) for rule in rules.rules if (value := said[rule.id]) is not False)
     first = best(placements)
     rivals = _rivals(placements, first)
     others = [item for item in placements if item is not first and item.state != "ineligible"]
@@ -301,23 +378,15 @@ def assess(facts: Facts, rules: RuleSet, language: str = "en", *, today: date | 
     computed = first.placement if first is not None else "none"
     chosen, void = _overridden(override, placements, today)
     looked_at = {item.placement for item in ((first, *rivals) if first is not None else placements)}
-    settle = {
-        name
-        for item in findings
-        if item.holds is None and item.effect != "info" and looked_at & {*item.placements}
-        for name in item.missing
-    }
+    settle: set[str] = set()
+    for item in findings:
+        if item.holds is None and item.of.effect != "info" and not looked_at.isdisjoint(item.of.placements):
+            settle.update(item.of.facts)
+    settle -= values.keys()
     return Verdict(
-        chosen or computed, "overridden" if chosen else strength, _confidence(chosen or computed, findings, facts, rules, today),
+        chosen or computed, "overridden" if chosen else strength,
+        confidence(chosen or computed, (item.of for item in findings), facts, rules, today),
         round(held, 3), computed, void, tuple(sorted(settle)), placements, findings, override,
-    )  # fmt: skip
-
-
-def _finding(rule: Rule, value: bool | None, values: Values, language: str) -> Finding:
-    missing = tuple(name for name in rule.facts if name not in values) if value is None else ()
-    return Finding(
-        rule.id, rule.effect, value, rule.placements, rule.dimension or "", rule.points, rule.effort_h,
-        wording.message(rule, values, language), wording.fix(rule, language), rule.step, rule.gate, rule.check, rule.facts, missing,
     )  # fmt: skip
 
 
@@ -362,30 +431,37 @@ def _overridden(override: Override | None, placements: Sequence[Placement], toda
     return override.placement, ""
 
 
-def _confidence(placement: str, findings: Sequence[Finding], facts: Facts, rules: RuleSet, today: date | None) -> float:
-    """0–1: how far the facts behind the recommended placement can be believed.  Unknown ones count nothing, old ones less every day."""
-    behind = {
-        name for item in findings if item.effect != "info" and (placement in item.placements or placement == "none") for name in item.facts
-    }
+def confidence(placement: str, said: Iterable[Rule], facts: Facts, rules: RuleSet, today: date | None) -> float:
+    """0–1: how far the facts behind the recommended placement can be believed.  Unknown ones count nothing, old ones less every day.
+
+    `said` are the rules that hold or may hold.  Nothing else of a verdict depends on the day, or on where its facts come from.
+    """
+    behind: set[str] = set()
+    for rule in said:
+        if rule.effect != "info" and (placement in rule.placements or placement == "none"):
+            behind.update(rule.facts)
     # facts that ruled something out are as much behind it as those that hold
-    behind |= {
-        name for rule in rules.rules if rule.effect == "block" and placement in rule.placements for name in rule.facts if name in facts
-    }
+    behind |= rules.blocking.get(placement, frozenset()) & facts.keys()
     if not behind:
         return 0.0
-    return round(sum(_believed(facts[name], rules, today) for name in sorted(behind) if name in facts) / len(behind), 2)
+    ages: dict[str, float] = {}
+    return round(sum(_believed(facts[name], rules, today, ages) for name in sorted(behind) if name in facts) / len(behind), 2)
 
 
-def _believed(fact: Mapping[str, Any], rules: RuleSet, today: date | None) -> float:
+def _believed(fact: Mapping[str, Any], rules: RuleSet, today: date | None, ages: dict[str, float]) -> float:
+    """`ages`: what is left of a belief by the day of its fact, kept from one fact to the next."""
     weights = rules.weights
     belief = weights.reliability.get(source(fact), 1.0)
     seen = fact.get("seen")
-    if today is not None and isinstance(seen, str):
+    if today is None or not isinstance(seen, str):
+        return belief
+    day = seen[:10]
+    if day not in ages:
         try:
-            belief *= 0.5 ** (max(0, (today - date.fromisoformat(seen[:10])).days) / weights.half_life_days)
+            ages[day] = 0.5 ** (max(0, (today - date.fromisoformat(day)).days) / weights.half_life_days)
         except ValueError:
-            return belief
-    return belief
+            ages[day] = 1.0
+    return belief * ages[day]
 
 
 def source(fact: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inventory.errors import PlanError
-from planner import movesteps
+from planner import closing, movesteps
 from planner.shipped import folder as shipped
 
 MANIFEST = "MANIFEST"
@@ -90,13 +90,20 @@ def playbook_name(placement: str, step: str) -> str:
 
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
     """An Ansible inventory of all hosts that the plan touches; sources need no Python."""
-    groups: dict[str, dict[str, str]] = {"sources": {}, "vhost_servers": {}, "cluster_fronts": {}, "cluster_nodes": {}, "vps_machines": {}}
+    kinds = ("sources", "vhost_servers", "cluster_fronts", "cluster_nodes", "archives", "vps_machines")
+    groups: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
     for move in carried_out(plan):
         groups["sources"][move["source"]["host"]] = move["source"]["address"]
         destination = move["destination"]
-        if move["placement"] in {"virtual-host", "vps"}:
-            group = "vhost_servers" if move["placement"] == "virtual-host" else "vps_machines"
-            groups[group][destination["receiver"]] = destination["receiver_address"]
+        if move["placement"] == "virtual-host":
+            groups["vhost_servers"][destination["receiver"]] = destination["receiver_address"]
+        elif move["placement"] == "vps":
+            groups["vps_machines"][destination["receiver"]] = destination["receiver_address"]
+        elif move["placement"] == "retire":
+            groups["archives"][destination["receiver"]] = destination["receiver_address"]
+            fronts = "cluster_fronts" if destination["node_addresses"] else "vhost_servers"
+            groups[fronts][destination["front"]] = destination["address"]
+            groups["cluster_nodes"].update(destination["node_addresses"])
         else:
             groups["cluster_fronts"][destination["front"]] = destination["receiver_address"]
             groups["cluster_nodes"].update(destination["node_addresses"])
@@ -163,7 +170,7 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "port": access.port,
             "host_keys": list(access.keys.get(move["source"]["address"], ())),
         }
-        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns")}
+        carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns", "retirement")}
         if move.get("stack"):
             carried["stack"] = move["stack"]
         out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
@@ -172,11 +179,16 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "receiver": move["destination"]["receiver"],
             "nodes": move["destination"]["nodes"],
             "dns": move["dns"] is not None,
+            "front": move["destination"]["front"],
+            "cluster": bool(move["destination"]["node_addresses"]),
+            "tls": move["source"]["certificate"] is not None,
         }
         for step, template in templates(move["placement"]).items():
             if move["dns"] is not None or not movesteps.step(move["placement"], step.removeprefix("undo-")).dns:
                 text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
                 out[f"{base}/{playbook_name(move['placement'], step)}"] = text
+        if move["retirement"] is not None:
+            out[f"{base}/CHECKLIST.md"] = closing.checklist(move)
     for wave in sorted({move["wave"] for move in carried_out(plan)}):
         out[f"wave-{wave}.yml"] = _wave([move for move in carried_out(plan) if move["wave"] == wave], out)
     return out

@@ -8,9 +8,10 @@ of a site (NAME@HOST) does it not hold for the other copies.  Of two decisions o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Literal, get_args
 
 from sqlalchemy import select
@@ -58,13 +59,24 @@ class Decisions:
 
     def of(self, site: str, names: Iterable[str] = ()) -> dict[Kind, Decision]:
         """What holds for one site, by kind; conditions that are settled are `settled`'s."""
-        known = tuple(names)
-        return {item.kind: item for item in self.standing if item.kind in OF_THE_PLAN and item.holds_for(site, known)}
+        return {item.kind: item for item in self._holding(site, tuple(names)) if item.kind in OF_THE_PLAN}
 
     def settled(self, site: str, names: Iterable[str] = ()) -> dict[str, Decision]:
         """The conditions of one site that somebody says are met, by their rule's id."""
-        known = tuple(names)
-        return {item.value: item for item in self.standing if item.kind == "settled" and item.holds_for(site, known)}
+        return {item.value: item for item in self._holding(site, tuple(names)) if item.kind == "settled"}
+
+    def _holding(self, site: str, names: Sequence[str]) -> Iterator[Decision]:
+        places = {place for name in (site, site.partition("@")[0], *names) for place in self._by_name.get(name, ())}
+        return (self.standing[place] for place in sorted(places) if self.standing[place].holds_for(site, names))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        """The places of the decisions that may hold for a name: thousands of sites need not look at all of them."""
+        found: dict[str, list[int]] = {}
+        for place, item in enumerate(self.standing):
+            for name in {item.site, item.site.partition("@")[0], *item.names}:
+                found.setdefault(name, []).append(place)
+        return found
 
     def override(self, site: str, names: Iterable[str] = ()) -> Override | None:
         """The placement that an admin chose for it, as an assessment takes it."""

@@ -1,4 +1,4 @@
-"""One move's source and destination compared in full: rows and objects, files, then pages.
+"""One move's source and destination compared in full: rows and objects, files, certificates, then pages.
 
 In: a move, logins and trusted keys.  Out: `Equality`, with a part for each; what could not be compared is never equal.  The order matters:
 visiting a page may make an application write (caches, counters), so rows are read before the first page is asked for.
@@ -17,7 +17,7 @@ from typing import Any
 
 from inventory import collector, ssh
 from inventory.errors import HostError
-from planner import contents, postgresqlrows, verification
+from planner import contents, handshakes, postgresqlrows, verification
 from planner.contents import FilesComparison, RowsComparison
 
 PART_SECONDS = 1800.0
@@ -48,16 +48,18 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Equality:
-    """The three parts as plain JSON (None: there is nothing of that kind); verdict equal, different or insufficient."""
+    """The parts as plain JSON (None: there is nothing of that kind); verdict equal, different or insufficient."""
 
     pages: dict[str, Any] | None
     files: dict[str, Any] | None
     rows: dict[str, Any] | None
+    tls: dict[str, Any] | None = None
 
     @property
     def parts(self) -> dict[str, dict[str, Any]]:
         """The parts that there are."""
-        return {name: part for name, part in (("rows", self.rows), ("files", self.files), ("pages", self.pages)) if part is not None}
+        named = (("rows", self.rows), ("files", self.files), ("tls", self.tls), ("pages", self.pages))
+        return {name: part for name, part in named if part is not None}
 
     @property
     def verdict(self) -> str:
@@ -72,7 +74,7 @@ class Equality:
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
-        return {"pages": self.pages, "files": self.files, "rows": self.rows}
+        return {"pages": self.pages, "files": self.files, "rows": self.rows, "tls": self.tls}
 
 
 def within(path: str, folder: str) -> bool:
@@ -94,12 +96,22 @@ def compare(move: Mapping[str, Any], hosts: Hosts, *, pages: bool = True, limits
     """Everything of one move.  Raises HostError when one of the machines cannot be visited."""
     rows = _rows(move, hosts) if move["source"]["database"] else None
     files = _files(move, hosts)
-    seen = None
+    seen = presented = None
     if pages:
+        addresses = move["source"]["address"], move["destination"]["address"]
+        names = over_https(move)
+        presented = handshakes.compare(names, *addresses) if names else None
+        pins = presented.pins if presented else {}
         seen = verification.compare_site(
-            move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"], limits, tls=move["source"]["tls"]
-        ).to_json()
-    return Equality(seen, files.to_json(), rows.to_json() if rows else None)
+            names or move["names"], *addresses, move["seeds"], limits, tls=bool(names), pins=pins
+        ).to_json()  # fmt: skip
+    return Equality(seen, files.to_json(), rows.to_json() if rows else None, presented.to_json() if presented else None)
+
+
+def over_https(move: Mapping[str, Any]) -> list[str]:
+    """The site's names that are served over HTTPS, none for a site of plain HTTP."""
+    certificate = move["source"].get("certificate")
+    return list(certificate["hosts"] or move["names"]) if certificate else []
 
 
 def _files(move: Mapping[str, Any], hosts: Hosts) -> FilesComparison:

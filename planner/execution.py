@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,8 +29,11 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import bundle, equality, movesteps, verification
+from planner import approvals, bundle, certificates, closing, equality, movesteps, verification
 from planner.journal import ROLLBACK, MoveState, Writer
+
+BEFOREHAND = ("lower-ttl", "provision")
+"""Before these a site's certificate is looked at: the first step, and the one that takes it to the destination."""
 
 Say = Callable[[str, str, str], None]
 """(move, step, text): what is going on, for a live view."""
@@ -37,12 +41,13 @@ Say = Callable[[str, str, str], None]
 
 @dataclass
 class Outcome:
-    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words."""
+    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words, `proved` our scripts'."""
 
     ok: bool
     changes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     trouble: list[str] = field(default_factory=list)
+    proved: list[str] = field(default_factory=list)
     cancelled: bool = False
 
 
@@ -139,12 +144,18 @@ def _unreported(runner: Any, artifacts: Path) -> str:
 def _take(event: Mapping[str, Any], outcome: Outcome, say: Callable[[str], None]) -> None:
     data = event.get("event_data") or {}
     kind, result = event.get("event"), data.get("res") or {}
+    if kind == "runner_on_ok":
+        outcome.proved += [line.partition("planner: proved: ")[2] for line in _lines(result) if line.startswith("planner: proved: ")]
     if kind == "playbook_on_task_start":
         say(str(data.get("name") or data.get("task") or ""))
     elif kind == "runner_on_ok" and result.get("changed"):
         outcome.changes.append(f"{data.get('host')}: {data.get('task')}")
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         outcome.trouble.append(f"{data.get('host')}: {data.get('task')}: {_words(result)}")
+
+
+def _lines(result: Mapping[str, Any]) -> list[str]:
+    return str(result.get("stdout") or "").splitlines()
 
 
 def _words(result: Mapping[str, Any]) -> str:
@@ -228,9 +239,13 @@ class Carrier:
         begun = time.monotonic()
         try:
             kind = movesteps.step(move["placement"], step)
-            detail = self._verify(move) if kind.work == "compare" else self._play(move, step, attempt)
+            if kind.work == "sign-off":
+                detail = self._signed(move)
+            else:
+                before = self._certificate(move) if step in BEFOREHAND else {}
+                detail = before | (self._verify(move) if kind.work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
-                detail |= self._after_cutover(move)
+                detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
         except (PlannerError, OSError) as error:
             if self.stop.now.is_set():
                 raise RunError(f"{move['id']}: stopped in the middle of {step}", hint="planner run goes on there") from error
@@ -271,7 +286,22 @@ class Carrier:
         outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
         if not outcome.ok:
             raise RunError("; ".join(outcome.trouble)[:4000])
-        return {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
+        found = {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
+        return found | ({"proved": "; ".join(outcome.proved)} if outcome.proved else {})
+
+    def _certificate(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing is changed for a site whose certificate cannot be carried.  Raises RunError with all reasons."""
+        source, schedule = move["source"], move.get("schedule")
+        if not source.get("certificate"):
+            return {}
+        self.say(move["id"], "provision", "the certificate and its key at the source")
+        given = source["certificate"]
+        _, printed = self.hosts.run(source["address"], certificates.SCRIPT, given["path"], given["key_path"], given["chain"])
+        until = date.fromisoformat(schedule["end"]) if schedule else None
+        judged = certificates.judge(printed, equality.over_https(move), catalogue.now(), until)
+        if judged.refused:
+            raise RunError(f"the certificate {given['path']} cannot be carried: {'; '.join(judged.refused)}")
+        return {"certificate": "; ".join(judged.remarks)} if judged.remarks else {}
 
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
@@ -286,15 +316,31 @@ class Carrier:
             raise RunError(f"source and destination are not proved equal ({result.verdict}): {result.reason}{_first(result)}")
         return {"compared": result.reason}
 
+    def _signed(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """The unit's recorded word.  Raises RunError when it is none, or silence, or to something else."""
+        with self.book.session() as session:
+            said = approvals.agreements(session, self.plan)[move["id"]]
+        if not said.signed:
+            raise RunError(approvals.unsigned(said))
+        return {"signed": f"{said.by}, {said.at:%Y-%m-%d %H:%M}"}
+
+    def _after_closing(self, move: Mapping[str, Any]) -> dict[str, Any]:
+        """A closed site's names are asked for at the front and at the old address."""
+        self.say(move["id"], "cutover", "asking the front and the old address as a visitor would")
+        problems = closing.asked(move)
+        if problems:
+            raise RunError("; ".join(problems[:4]))
+        return {"closed": f"{len(move['names'])} names"}
+
     def _after_cutover(self, move: Mapping[str, Any]) -> dict[str, Any]:
         """Whoever still comes to the old address gets the new site: the home page and some more, asked at both.
 
         Editors write again by now, so texts may differ between two answers; who answers, and with what kind of page, may not.
         """
         self.say(move["id"], "cutover", "asking the old address as a visitor would")
-        limits = verification.Limits(pages=8, seconds=60)
+        limits, https = verification.Limits(pages=8, seconds=60), equality.over_https(move)
         seen = verification.compare_site(
-            move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"][:4], limits, tls=move["source"]["tls"]
+            https or move["names"], move["source"]["address"], move["destination"]["address"], move["seeds"][:4], limits, tls=bool(https)
         )
         kinds = {"status", "redirect", "title", "content_type", "charset_header", "unreachable", "error_text"}
         wrong = [page for page in seen.pages if page.outcome == "different" and kinds & {d.kind for d in page.differences}]
@@ -308,6 +354,11 @@ class Carrier:
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
+    for word in ("signed", "proved"):
+        if word in detail:
+            return f": {detail[word]}"
+    if "certificate" in detail:
+        return f", {detail.get('changed', 0)} changed; its certificate is carried as it is: {detail['certificate']}"
     return "" if detail.get("absent") else f", {detail.get('changed', 0)} changed"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import model
+from inventory import model, sampling
 from inventory.conditions import Facts
 from planner import answers, assessment, costs, decisions, fitting, measures, signs, sizing
 from planner.assessment import Override, Verdict
@@ -31,17 +31,22 @@ class Assembly:
     def __init__(self, session: Session, space: Workspace, today: date, items: Sequence[model.Workload] | None = None) -> None:
         """`items`: the workloads that will be asked for; all without."""
         self.space, self.today = space, today
-        tariffs = space.platforms.tariffs
-        priced = any(getattr(tariffs, name) is not None for name in ("site_cluster", "virtual_host", "vps", "colocation", "retire"))
-        self.rules: RuleSet = space.rules if priced else space.rules.unpriced()
+        self.rules = self.rules_of(space)
         self.sizes = _sizes(session, space.platforms, None if items is None else {item.host_id for item in items if item.host_id}, today)
         self._servers = _servers(session)
         self._seen = _seen(session)
         self.decisions = decisions.standing(session, today)
         self._answered = answers.facts(session)
 
-    def of(self, item: model.Workload) -> Facts:
-        """What is known of one workload.  An absent name is unknown."""
+    @staticmethod
+    def rules_of(space: Workspace) -> RuleSet:
+        """The rules in force: a center without tariffs does not weigh costs."""
+        tariffs = space.platforms.tariffs
+        priced = any(getattr(tariffs, name) is not None for name in ("site_cluster", "virtual_host", "vps", "colocation", "retire"))
+        return space.rules if priced else space.rules.unpriced()
+
+    def of(self, item: model.Workload, on: date | None = None) -> Facts:
+        """What is known of one workload.  An absent name is unknown.  `on`: what follows from it is reckoned for that day, not today."""
         seen = self._seen.get(item.host_id or 0, "")
         known: dict[str, Fact] = {}
         for name, fact in item.facts.items():
@@ -52,13 +57,13 @@ class Assembly:
             known |= self._servers.get(item.host.address, {})
         known |= _measured(self.sizes.get(item.name, sizing.UNKNOWN), known, self.space.platforms)
         known |= self._answered([item.name, *map(str, item.names)])
-        return self.derived(item, known)
+        return self.derived(item, _here(known), on)
 
-    def derived(self, item: model.Workload, known: Facts) -> Facts:
+    def derived(self, item: model.Workload, known: Facts, on: date | None = None) -> Facts:
         """The same with what follows from it, made anew: what would follow if something else were known, too."""
         names, address = [str(name) for name in item.names], item.host.address if item.host is not None else ""
         bare = {name: fact for name, fact in known.items() if not name.startswith("fit.")}  # what fitted before need not fit now
-        told = signs.derive(bare, self.today)
+        told = signs.derive(bare, on or self.today)
         return {**told, **fitting.facts(told, names, address, self.space.platforms, self.space.campus)}
 
     def assess(self, item: model.Workload, known: Facts | None = None, language: str = "en") -> Verdict:
@@ -71,12 +76,18 @@ class Assembly:
         return self.decisions.override(item.name, map(str, item.names))
 
 
-WINDOW_DAYS = 14
-"""Our own samples of so many days: `planner size` takes as many, and its cost grows with them."""
+def _here(known: dict[str, Fact]) -> dict[str, Fact]:
+    """The same, where DNS leads to another address of the site's own host: whoever looked from outside could not know it."""
+    told, dns = known.get("http.dns_here"), known.get("http.dns")
+    if told is None or dns is None or told["value"] is not False or not isinstance(dns["value"], list):
+        return known
+    own = {text for text in value(known, "host.addresses", []) if not str(text).startswith(("127.", "::1", "fe80:"))}
+    shared = sorted(own & set(map(str, dns["value"])))
+    return known | {"http.dns_here": {**told, "value": True, "why": f"its host has the address {shared[0]}, too"}} if shared else known
 
 
 def _sizes(session: Session, platforms: Platforms, hosts: Collection[int] | None, today: date) -> dict[str, Size]:
-    since = datetime.combine(today, time(), UTC) - timedelta(days=WINDOW_DAYS)
+    since = datetime.combine(today, time(), UTC) - timedelta(days=sampling.WINDOW_DAYS)
     found: dict[str, Size] = {}
     for _, host in measures.hosts(session, hosts, since):
         found |= sizing.sizes(host, platforms.headroom, platforms.growth_months)

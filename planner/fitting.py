@@ -77,6 +77,12 @@ _BUILT_IN = frozenset({"core", "date", "pcre", "random", "reflection", "spl", "s
 """What every PHP has in it."""
 
 
+def family(product: str) -> str:
+    """A database product as far as data goes from one to the other as they are: MySQL and Percona are MariaDB's family."""
+    plain = product.strip().lower()
+    return "mariadb" if plain in {"mysql", "percona"} else plain
+
+
 def _database(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     product = _value(known, "database.product")
     if _value(known, "database.used") is False:
@@ -84,8 +90,8 @@ def _database(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     if product is None or not platforms.virtual_hosts:
         return {}
     offered = sorted({text for server in platforms.virtual_hosts for text in server.databases})
-    families = {text.split()[0].lower() for text in offered}
-    wanted = {"mysql": "mariadb", "percona": "mariadb"}.get(str(product).lower(), str(product).lower())
+    families = {family(text.split()[0]) for text in offered if text.strip()}
+    wanted = family(str(product))
     return {"database": (wanted in families or wanted == "sqlite", f"virtual hosts offer {', '.join(offered) or 'no database'}")}
 
 
@@ -98,24 +104,29 @@ def _cluster(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     if static:
         return {"cluster_profile": ("static" if "static" in profiles else "none", why)}
     found: dict[str, Told] = {}
+    publishing = _publishing(known) if "static-export" in profiles else False
     if _value(known, "application.name") == "WordPress" and "wordpress" in profiles:
         allowed = {name.lower() for cluster in platforms.site_clusters for name in cluster.plugins}
         plugins = _value(known, "application.plugins")
         if plugins is None:
-            return {}
+            # unread plugins leave the managed WordPress open; an export takes over the pages whatever plugins made them
+            return {"cluster_profile": ("static-export", f"{why}; its plugins are unknown")} if publishing else {}
         foreign = sorted(str(name) for name in plugins if str(name).lower() not in allowed)
         found["cluster_plugins_foreign"] = (foreign, f"allowed plugins: {', '.join(sorted(allowed)) or 'none'}")
         if not foreign:
             return {**found, "cluster_profile": ("wordpress", why)}
-    if "static-export" in profiles:
-        # only a site that publishes and does not answer its visitors can be exported; who says so is asked for by rules
-        publishing = _value(known, "answer.publishing_only")
-        if publishing is None and _value(known, "declared.type") is not None:
-            publishing = _value(known, "declared.type") in {"information", "archive"}
-        if publishing is None:
-            return found
-        return {**found, "cluster_profile": ("static-export" if publishing else "none", why)}
-    return {**found, "cluster_profile": ("none", why)}
+    if publishing is None:
+        return found
+    return {**found, "cluster_profile": ("static-export" if publishing else "none", why)}
+
+
+def _publishing(known: Facts) -> bool | None:
+    """Whether a site only publishes and does not answer its visitors, so that it can be exported; None where nobody says."""
+    said = _value(known, "answer.publishing_only")
+    if said is not None:
+        return bool(said)
+    declared = _value(known, "declared.type")
+    return None if declared is None else declared in {"information", "archive"}
 
 
 def _room(known: Facts, platforms: Platforms) -> Mapping[str, Told]:

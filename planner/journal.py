@@ -22,12 +22,17 @@ from inventory import catalogue, model
 EVENTS = ("started", "done", "failed", "undo-started", "undone", "undo-failed")
 ROLLBACK = "rollback"
 """Stands where a step stands, in the line that ends a rollback."""
+BY_HAND = "by-hand"
+"""Stands where a step stands, in the line by which somebody says that a move that people carry out is done (or is not, after all)."""
 _STATES = {"started": "started", "done": "done", "failed": "failed", "undo-started": "undoing", "undo-failed": "undo-failed"}
 
 
 @dataclass
 class MoveState:
-    """`steps`: step → waiting, started, done, failed, undoing or undo-failed, in order; `begun`: whether anything was ever done."""
+    """`steps`: step → waiting, started, done, failed, undoing or undo-failed, in order; `begun`: whether anything was ever done.
+
+    `by` is who said that people have carried it out, and `on` the day on which; '' where nobody did.
+    """
 
     steps: dict[str, str]
     attempts: dict[str, int] = field(default_factory=dict)
@@ -35,6 +40,8 @@ class MoveState:
     rolled_back: bool = False
     error: str = ""
     last: datetime | None = None
+    by: str = ""
+    on: str = ""
 
     @property
     def name(self) -> str:
@@ -70,6 +77,10 @@ class MoveState:
 
     def take(self, step: str, event: str, error: str = "") -> None:
         """What one line of the journal changes; the only place that knows."""
+        if step == BY_HAND:
+            self.begun = event == "done"
+            self.steps = dict.fromkeys(self.steps, "done" if event == "done" else "waiting")
+            return
         if step not in self.steps:
             if event == "undone" and step == ROLLBACK:
                 self.rolled_back = True
@@ -94,15 +105,64 @@ def state(steps: Sequence[str], rows: Iterable[model.Journal]) -> MoveState:
     for row in rows:
         now.last = row.at
         now.take(row.step, row.event, str(row.detail.get("error", "")))
+        if row.step == BY_HAND:
+            now.by, now.on = (str(row.detail.get(name, "")) if row.event == "done" else "" for name in ("by", "on"))
     return now
 
 
 def read(session: Session, plan: Mapping[str, Any]) -> dict[str, MoveState]:
-    """All moves of a plan: id → state."""
-    rows: dict[str, list[model.Journal]] = {}
-    for row in session.scalars(select(model.Journal).where(model.Journal.plan_id == plan["id"]).order_by(model.Journal.id)):
-        rows.setdefault(row.move, []).append(row)
-    return {move["id"]: state(move["steps"], rows.get(move["id"], ())) for move in plan["moves"]}
+    """All moves of a plan: id → state.  What another plan did of the same move counts: a plan made anew goes on where that one stood."""
+    rows = told(session, [str(move["id"]) for move in plan["moves"]])
+    others = documents(session, {one for one, _ in rows} - {plan["id"]})
+    return {move["id"]: state(move["steps"], story(str(plan["id"]), move, rows, others)) for move in plan["moves"]}
+
+
+Rows = Mapping[tuple[str, str], Sequence[model.Journal]]
+Moves = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def told(session: Session, moves: Sequence[str] | None = None) -> dict[tuple[str, str], list[model.Journal]]:
+    """(plan, move) → rows in order; of these moves' ids, or of all."""
+    found: dict[tuple[str, str], list[model.Journal]] = {}
+    query = select(model.Journal).order_by(model.Journal.id)
+    for part in catalogue.chunks(sorted(moves)) if moves is not None else [None]:
+        for row in session.scalars(query if part is None else query.where(model.Journal.move.in_(part))):
+            found.setdefault((row.plan_id, row.move), []).append(row)
+    return found
+
+
+def documents(session: Session, plans: Iterable[str]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """(plan, move) → the move as that plan has it."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for name in sorted(plans):
+        row = session.get(model.Plan, name)
+        for move in row.document.get("moves", ()) if row is not None else ():
+            found[name, str(move["id"])] = move
+    return found
+
+
+def story(plan: str, move: Mapping[str, Any], rows: Rows, others: Moves) -> list[model.Journal]:
+    """All rows of one move, those of other plans among them, in order.  Pure.
+
+    The same move is one with the same id from the same host to the same place.  What another plan did and took back again is over: it
+    does not hold up a plan that was made, and approved, since.
+    """
+    own = list(rows.get((plan, str(move["id"])), ()))
+    before: list[model.Journal] = []
+    for (other, name), lines in rows.items():
+        if name == str(move["id"]) and other != plan and (other, name) in others and _same(move, others[other, name]):
+            before += lines
+    every = sorted([*before, *own], key=lambda row: row.id)
+    ends = [at for at, row in enumerate(every) if row.plan_id != plan and (row.step, row.event) == (ROLLBACK, "undone")]
+    over = ends[-1] + 1 if ends else 0
+    return every if any(row.plan_id == plan for row in every[:over]) else every[over:]
+
+
+def _same(move: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    def key(one: Mapping[str, Any]) -> tuple[Any, ...]:
+        return one["site"], one["placement"], one["source"]["host"], one["destination"]["platform"]
+
+    return key(move) == key(other)
 
 
 @dataclass(frozen=True)

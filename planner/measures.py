@@ -10,17 +10,16 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, collector, model
+from inventory import catalogue, collector, model, sampling
 from inventory.probes import registry
 from planner.attribution import Guest, figure, inside_docroot, known, roots
 from planner.costs import Machine
-from planner.sizing import GROWTH_S, Host, Reading
+from planner.sizing import GROWTH_S, Host
 
 NEEDED = (
     "backend.folder", "backend.kind", "backend.user", "content.bytes", "database.bytes", "database.name", "database.product",
@@ -53,7 +52,7 @@ class Subject:
 def subjects(session: Session, only: Collection[int] | None = None) -> list[Subject]:
     """Workloads by name; `only` by id."""
     workload, host = model.Workload, model.Host
-    query = select(workload.name, workload.unit_code, workload.host_id, host.address, model.Verdict.recommendation, model.Verdict.data)
+    query = select(workload.name, workload.unit_code, workload.host_id, host.address, model.Verdict.recommendation, model.Verdict.summary)
     query = query.outerjoin(host, workload.host_id == host.id).outerjoin(model.Verdict, model.Verdict.workload_id == workload.id)
     machines = _machines(session)
     found = []
@@ -89,27 +88,16 @@ def _batch(session: Session, ids: Sequence[int], since: datetime | None) -> Iter
         kinds = seen.setdefault(row.host_id, {})
         kinds.setdefault(row.kind, []).extend(data for data, _ in catalogue.opened_values(session, row))
     guests = _guests(session, ids)
-    samples = groupby(_samples(session, ids, since), key=lambda row: row[0])
-    ahead = next(samples, None)
+    runs = sampling.runs(session, ids, since)
     for host_id in ids:
-        mine: list[Reading] = []
-        if ahead is not None and ahead[0] == host_id:
-            mine = [Reading(at, data) for _, at, data in ahead[1]]
-            ahead = next(samples, None)
         told = seen.get(host_id, {})
         hardware = told.get("hardware", [{}])[0]
         memory = figure(hardware.get("memory_bytes"))
         yield host_id, Host(
-            names.get(host_id, ""), guests.get(host_id, ()), mine, told.get("usage_history", ()), figure(hardware.get("cpus")) or None,
+            names.get(host_id, ""), guests.get(host_id, ()), (), told.get("usage_history", ()), figure(hardware.get("cpus")) or None,
             int(memory) if memory else None, told.get("disk", ()), _containers(told.get("container", ())),
+            runs.get(host_id, ()),
         )  # fmt: skip
-
-
-def _samples(session: Session, ids: Sequence[int], since: datetime | None) -> Iterable[Row[int, datetime, dict[str, Any]]]:
-    table = model.table(model.Sample)
-    query = select(table.c.host_id, table.c.at, table.c.data).where(table.c.host_id.in_(ids))
-    query = query.where(table.c.at >= since) if since is not None else query
-    return session.execute(query.order_by(table.c.host_id, table.c.at).execution_options(yield_per=1000))
 
 
 def _containers(found: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Work = Literal["playbook", "compare"]
-"""`playbook`: one of the bundle does it; `compare`: the planner compares source and destination."""
+Work = Literal["playbook", "compare", "sign-off"]
+"""`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,21 @@ SITE = (
 )
 """A site that goes to a server of ours."""
 
-TABLE: Mapping[str, tuple[Step, ...]] = {"site-cluster": SITE, "virtual-host": SITE, "vps": SITE}
+RETIRE = (
+    Step("sign-off", work="sign-off"),
+    Step("lower-ttl", undo=True, dns=True),
+    Step("provision", undo=True),
+    # frozen before it is archived: a failure releases it, and the next run archives what it has become since
+    Step("freeze", undo=True, on_failure=("freeze",)),
+    Step("archive", on_failure=("freeze",)),
+    Step("verify", on_failure=("freeze",)),
+    Step("cutover", undo=True, on_failure=("cutover", "freeze")),
+    Step("watch"),
+    Step("decommission", undo=True),
+)
+"""A site that is closed: its archive is kept, the front answers for its names, its old host keeps everything."""
+
+TABLE: Mapping[str, tuple[Step, ...]] = {"site-cluster": SITE, "virtual-host": SITE, "vps": SITE, "retire": RETIRE}
 """Placement → its steps, in order."""
 
 
@@ -50,6 +64,11 @@ def steps(placement: str) -> tuple[str, ...]:
 def step(placement: str, name: str) -> Step:
     """A step of a placement.  Raises KeyError for one that it does not have."""
     return {one.name: one for one in TABLE[placement]}[name]
+
+
+def signed(placement: str) -> bool:
+    """Whether a move of this placement needs its unit's recorded sign-off; silence is none."""
+    return any(one.work == "sign-off" for one in TABLE.get(placement, ()))
 
 
 def every() -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from planner.planmodel import Costs, Group, Move, Plan, Schedule
 Path_ = tuple[str | int, ...]
 Problem = tuple[Path_, str]
 _NEEDED = ("platform", "nodes", "address", "account", "docroot", "receiver", "receiver_address")
+_NEEDED_TO_RETIRE = ("platform", "front", "address", "receiver", "receiver_address")
 
 
 def problems(plan: Plan, *, derived: bool = True) -> list[Problem]:
@@ -86,13 +87,16 @@ def _can_be_carried_out(move: Move, here: Path_) -> Iterator[Problem]:
         yield (*here, "names"), "a move that the planner carries out needs a name"
     if not move.source.docroot:
         yield (*here, "source", "docroot"), "a move that the planner carries out needs it"
-    for name in _NEEDED:
+    for name in _NEEDED_TO_RETIRE if move.placement == "retire" else _NEEDED:
         if not getattr(destination, name):
             yield (*here, "destination", name), "a move that the planner carries out needs it"
     positions = [order.index(step) if step in order else -1 for step in move.steps]
     if -1 in positions or positions != sorted(set(positions)) or not positions:
         yield (*here, "steps"), "these are not steps that the planner carries out, in their order: " + ", ".join(order)
-    if move.placement == "site-cluster":
+    if move.placement == "retire":
+        if move.retirement is None:
+            yield (*here, "retirement"), "a site that is closed has one"
+    elif move.placement == "site-cluster":
         if not destination.front:
             yield (*here, "destination", "front"), "a site cluster has one"
         if set(destination.node_addresses) != set(destination.nodes):

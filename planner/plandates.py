@@ -25,7 +25,7 @@ def _scheduled(move: Mapping[str, Any]) -> Scheduled:
     dates = move["schedule"]
     day = {name: date.fromisoformat(value) for name, value in dates.items() if isinstance(value, str)}
     return Scheduled(
-        move["id"], move["unit"], move["placement"], move["group"], move["wave"], False, bool(dates["pinned"]), day["start"],
+        move["id"], move["unit"], move["placement"], move["group"], move["wave"], bool(dates["pilot"]), bool(dates["pinned"]), day["start"],
         day.get("notice"), None, None, day.get("ttl_lowered", day["cutover"]), day["cutover"], day["end"], (),
     )  # fmt: skip
 

@@ -76,7 +76,7 @@ def compare(old: Document, new: Document, *, old_facts: Facts | None = None, new
             found += _move(before[key], after[key], key[0])
     moved = {name for move in (*before.values(), *after.values()) for name in (move["site"], *move["names"])}
     found += _stays(stays_before, stays_after, moved)
-    return [*found, *_groups(old, new), *_shortfall(old, new), *_costs(old, new), *_problems(old, new)]
+    return [*found, *_groups(old, new), *_hosts(old, new), *_shortfall(old, new), *_costs(old, new), *_problems(old, new)]
 
 
 def _moves(document: Document) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -207,7 +207,7 @@ def _groups(old: Document, new: Document) -> Iterator[Change]:
 def _shortfall(old: Document, new: Document) -> Iterator[Change]:
     sides = []
     for side in (old, new):
-        entries = {(item["kind"], item["zone"], item["resource"]): item for item in side["shortfall"]}
+        entries = {(item["kind"], item["zone"], _what(item)): item for item in side["shortfall"]}
         entries |= {("address", item["zone"], f"IPv{item['version']}"): {**item, "by": None} for item in side["addresses_missing"]}
         sides.append(entries)
     for key in sorted(sides[0].keys() | sides[1].keys()):
@@ -216,9 +216,23 @@ def _shortfall(old: Document, new: Document) -> Iterator[Change]:
             yield Change("shortfall added" if a is None else "shortfall removed" if b is None else "shortfall", "", " ".join(key), a, b)
 
 
+def _what(item: Mapping[str, Any]) -> str:
+    labels = item.get("labels")
+    return f"{item['resource'].removesuffix('_bytes')} with {', '.join(labels)}" if labels else str(item["resource"])
+
+
+def _hosts(old: Document, new: Document) -> Iterator[Change]:
+    """Hosts that become free, are kept, or do so on another day."""
+    sides = [{item["host"]: item for item in side.get("hosts_free") or ()} for side in (old, new)]
+    for host in sorted(sides[0].keys() | sides[1].keys()):
+        a, b = (side.get(host, {"on": None, "kept_by": []}) for side in sides)
+        if a["on"] != b["on"]:
+            yield Change("host free" if b["on"] else "host kept", host, "", a["on"], b["on"] or b["kept_by"])
+
+
 def _lacking(key: tuple[str, str, str], item: Mapping[str, Any]) -> str:
     kind, zone, resource = key
-    amount = wording.size(item["lacking"]) if resource.endswith("bytes") else f"{item['lacking']:g}"
+    amount = wording.size(item["lacking"]) if item.get("resource", "").endswith("bytes") else f"{item['lacking']:g}"
     return " ".join(part for part in (kind, zone, resource.removesuffix("_bytes"), amount, f"({item['by']})" if item["by"] else "") if part)
 
 

@@ -83,13 +83,15 @@ def _of_a_move(
     problems: list[Problem] = []
     kinds = set()
     paths = [path[2:] for path in differing(dict(old), dict(new), here)]
+    # what planning had noted is no reason of the editor's
+    why = str(new["note"]) if ("note",) in paths else ""
     if ("schedule", "cutover") in paths:
-        decided((*here, "schedule", "cutover"), new["id"], "cutover", new["schedule"]["cutover"], new["note"])
+        decided((*here, "schedule", "cutover"), new["id"], "cutover", new["schedule"]["cutover"], why)
         kinds.add("cutover")
     elif ("wave",) in paths:
         night = next((wave["from"] for wave in waves if wave["wave"] == new["wave"]), None)
         if night:
-            decided((*here, "wave"), new["id"], "cutover", night, new["note"])
+            decided((*here, "wave"), new["id"], "cutover", night, why)
             kinds.add("cutover")
         else:
             problems.append(((*here, "wave"), f"there is no wave {new['wave']} with a night; write the night into schedule.cutover"))
@@ -106,7 +108,7 @@ def _of_a_move(
         if any(other != value for _, other in others):
             problems.append(((*here, *others[0][0]), f"{others[0][1]}, and platform says {value}: which of them?"))
         else:
-            decided((*here, *first), new["id"], "node", value, new["note"])
+            decided((*here, *first), new["id"], "node", value, why)
             kinds.add("node")
     if ("note",) in paths and not kinds:
         problems.append(((*here, "note"), "a note is the reason of a change of cutover, wave or destination, and there is none"))

@@ -54,6 +54,12 @@ def _is_path(text: str) -> str:
     return text
 
 
+def _is_sentence(text: str) -> str:
+    if not text.replace("\n", "").isprintable():
+        raise ValueError("there are control characters in it")
+    return text
+
+
 def _sorted(value: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(value.items()))
 
@@ -63,6 +69,9 @@ def _no_boolean(value: object) -> object:
         raise ValueError("this must be a number")
     return value
 
+
+HSTS = r"^(max-age=\"?[0-9]{1,12}\"?( *; *(includeSubDomains|preload)){0,2} *;?)?$"
+"""What a Strict-Transport-Security header may be, so that it can stand in a configuration (RFC 6797, 6.1); empty: none is sent."""
 
 Day = Annotated[str, BeforeValidator(_day), AfterValidator(_is_day)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -78,7 +87,10 @@ Amount = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, allow_inf_na
 Money = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 """An amount of the plan's currency as text, so that no reader makes a binary fraction of it."""
 Hours = Annotated[dict[Skill, Amount], AfterValidator(_sorted)]
+Sentence = Annotated[str, AfterValidator(_is_sentence)]
+"""What people read: names from the units' hosts stand in it with their control characters escaped."""
 Texts = tuple[str, ...]
+Sentences = tuple[Sentence, ...]
 Ids = tuple[Id, ...]
 
 
@@ -118,6 +130,20 @@ class Database(_Part):
     tables: Count = 0
 
 
+class Certificate(_Part):
+    """The source's certificate: where it, its key and its chain lie there.  The key itself is in no document."""
+
+    path: str
+    key_path: str
+    chain: str = ""
+    names: Texts = ()
+    """What it holds."""
+    hosts: Texts = ()
+    """The site's names that are served over HTTPS."""
+    expires: Day | None = None
+    self_signed: bool = False
+
+
 class Source(_Part):
     """Where the workload is today.  Texts come from the unit's host: nothing in them is trusted."""
 
@@ -128,6 +154,9 @@ class Source(_Part):
     vhosts: tuple[Any, ...] = ()
     web_user: str = "www-data"
     tls: bool = False
+    https_only: bool = False
+    hsts: Annotated[str, Field(pattern=HSTS)] = ""
+    certificate: Certificate | None = None
     config_file: str = ""
     database: Database | None = None
 
@@ -147,8 +176,10 @@ class Destination(_Part):
     front: Machine | Literal[""] = ""
     node_addresses: Annotated[dict[Machine, Address], AfterValidator(_sorted)] = {}
     address: Address | Literal[""] = ""
+    address6: Address | Literal[""] = ""
     account: Account | Literal[""] = ""
     docroot: AbsolutePath | Literal[""] = ""
+    certificate: AbsolutePath | Literal[""] = ""
     php: Annotated[str, Field(pattern=r"^([0-9]+\.[0-9]+)?$")] = ""
     database: Schema | None = None
     receiver: Machine | Literal[""] = ""
@@ -181,7 +212,7 @@ class Gate(_Part):
 
     rule: str
     step: Step
-    message: str
+    message: Sentence
     settled: bool = False
 
 
@@ -190,7 +221,7 @@ class Finding(_Part):
 
     rule: str
     step: Step
-    message: str
+    message: Sentence
 
 
 class Size(_Part):
@@ -219,6 +250,7 @@ class Schedule(_Part):
     cutover: Day
     end: Day
     pinned: bool = False
+    pilot: bool = False
 
 
 class Refusal(_Part):
@@ -227,7 +259,21 @@ class Refusal(_Part):
     first: Day = Field(alias="from")
     until: Day
     kind: str
-    detail: str
+    detail: Sentence
+
+
+class Retirement(_Part):
+    """How a site is closed: where its archive is kept and until when, what the front answers, from when on the old host may be wiped.
+
+    `redirect` is where its names lead, '' for a page that says 410; with `keep_path` the path that was asked for is kept.
+    """
+
+    folder: AbsolutePath
+    keep_until: Day | None = None
+    redirect: Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$", max_length=500)] = ""
+    keep_path: bool = False
+    contact: Annotated[str, Field(max_length=200)] = ""
+    wipe_from: Day | None = None
 
 
 class Move(_Part):
@@ -252,6 +298,7 @@ class Move(_Part):
     source: Source
     destination: Destination
     stack: Stack | None = None
+    retirement: Retirement | None = None
     dns: Dns | None = None
     gates: tuple[Gate, ...] = ()
     checks: Texts = ()
@@ -260,7 +307,7 @@ class Move(_Part):
     cost: Cost | None = None
     why_not_earlier: tuple[Refusal, ...] = ()
     seeds: Texts = ()
-    note: str = ""
+    note: Sentence = ""
 
 
 class Group(_Part):
@@ -268,7 +315,7 @@ class Group(_Part):
 
     group: Id
     moves: Annotated[Ids, Field(min_length=1)]
-    why: Texts = ()
+    why: Sentences = ()
     after: Ids = ()
 
 
@@ -276,7 +323,7 @@ class Cycle(_Part):
     """Moves each of which was to go before the other, and so go together."""
 
     moves: Ids
-    why: Texts = ()
+    why: Sentences = ()
 
 
 class Left(_Part):
@@ -285,17 +332,27 @@ class Left(_Part):
     site: str
     unit: str = ""
     recommendation: str = ""
-    why: str
+    why: Sentence
+
+
+class HostFree(_Part):
+    """A host that something leaves: the day from which it can be switched off, null while `kept_by` sites need it."""
+
+    host: Machine
+    on: Day | None = None
+    kept_by: Sentences = ()
 
 
 class Shortfall(_Part):
-    """What is lacking, by when and for which workloads."""
+    """What is lacking, by when and for which moves; `nodes` as large as the largest there is would do, null where that is not known."""
 
     kind: str
     zone: str = ""
+    labels: Texts = ()
     resource: str
     lacking: Amount
     by: Day | None = None
+    nodes: Count | None = None
     workloads: Texts = Field(default=(), alias="for")
 
 
@@ -343,15 +400,17 @@ class Plan(_Part):
     fingerprint: Hash
     first_day: Day
     made_from: MadeFrom
+    follows: Annotated[str, Field(pattern=r"^(plan-[0-9a-f]{10})?$")] = ""
     waves: tuple[Wave, ...] = ()
     moves: tuple[Move, ...] = ()
     groups: tuple[Group, ...] = ()
     cycles: tuple[Cycle, ...] = ()
     left: tuple[Left, ...] = ()
+    hosts_free: tuple[HostFree, ...] = ()
     shortfall: tuple[Shortfall, ...] = ()
     addresses_missing: tuple[AddressesMissing, ...] = ()
     costs: Costs | None = None
-    problems: Texts = ()
+    problems: Sentences = ()
 
     def plain(self) -> dict[str, Any]:
         """The document as plain data: keys in the model's order, every part that does not apply is there and empty."""

@@ -47,6 +47,27 @@ def load(session: Session, space: Workspace, name: str = "") -> dict[str, Any]:
     return plandocument.load(path(space, find(session, name).id))
 
 
+def look(session: Session, space: Workspace, name: str = "") -> dict[str, Any]:
+    """The document as it was made, from the catalogue: reading a large file anew takes seconds, and a look runs nothing.
+
+    Raises NotFound; PlanError for a plan of an earlier version.
+    """
+    row = find(session, name)
+    return dict(row.document) if row.document.get("format") == plandocument.FORMAT else load(session, space, row.id)
+
+
+def approved(session: Session) -> model.Plan | None:
+    """The plan whose approval is the newest that stands, for the very document that is there."""
+    query = (
+        select(model.Plan)
+        .join(model.Approval, model.Approval.plan_id == model.Plan.id)
+        .where(model.Approval.withdrawn_at.is_(None), model.Approval.fingerprint == model.Plan.fingerprint)
+        .order_by(model.Approval.id.desc())
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
 def path(space: Workspace, plan: str) -> Path:
     """A plan's file."""
     return space.plan_folder(plan) / plandocument.FILE

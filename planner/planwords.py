@@ -36,6 +36,8 @@ SENTENCES = {
     "left": ("{move}: stays for another reason: {new} (was: {old})", "{move}：仍不迁移，原因改为：{new}（原为：{old}）"),
     "left added": ("{move}: stays: {new}", "{move}：不迁移：{new}"),
     "left removed": ("{move}: is in neither moves nor left any more", "{move}：计划中已不再提及"),
+    "host free": ("{move}: can be switched off on {new}, was {old}", "{move}：{new} 起可关机（原为 {old}）"),
+    "host kept": ("{move}: can no longer be switched off on {old}: {new} needs it", "{move}：原定 {old} 关机，现因 {new} 保留"),
     "shortfall added": ("lacking now: {new}", "新增缺口：{new}"),
     "shortfall removed": ("lacking no longer: {old}", "缺口消除：{old}"),
     "shortfall": ("lacking: {new}, was {old}", "缺口：由 {old} 变为 {new}"),

@@ -292,10 +292,22 @@ class Dns(_Strict):
     lowered_ttl: Annotated[int, Field(ge=5, le=3600)] = 60
 
 
-class Waves(_Strict):
-    """How many moves a wave holds."""
+class Archive(Node):
+    """The machine that keeps what was closed, in `folder`, for `keep_years` after the cutover."""
 
-    moves_per_wave: Annotated[int, Field(ge=1)] = 5
+    folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")] = "/srv/archive"
+    keep_years: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=100)] = 3
+
+
+class Gone(_Strict):
+    """How a closed site's names are answered: by the front of this cluster or this virtual-host server; '' is the first that there is.
+
+    `contact` stands on the page that says 410.  `wipe_after_days`: so long everything stays on the old host (published terms: 90).
+    """
+
+    front: str = ""
+    contact: Annotated[str, Field(max_length=200)] = ""
+    wipe_after_days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=3660)] = 90
 
 
 STANDARD = Flavour(name="standard", cpus=2, memory_bytes=4 * 1024**3, disk_bytes=50_000_000_000)
@@ -319,7 +331,8 @@ class Platforms(_Strict):
     headroom: Headroom = Headroom()
     growth_months: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=120)] = 12
     dns: Dns | None = None
-    waves: Waves = Waves()
+    archive: Archive | None = None
+    gone: Gone = Gone()
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -328,7 +341,15 @@ class Platforms(_Strict):
         for cluster in self.site_clusters:
             found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
         found |= {node.address: node for node in self.vps_machines}
+        if self.archive is not None:
+            found.setdefault(self.archive.address, self.archive)
         return tuple(found.values())
+
+    @property
+    def gone_front(self) -> VirtualHostServer | Cluster | None:
+        """What answers for closed sites' names."""
+        fronts: tuple[VirtualHostServer | Cluster, ...] = (*self.site_clusters, *self.virtual_hosts)
+        return next((one for one in fronts if self.gone.front in {"", one.name}), None)
 
     def machine_for(self, names: Collection[str]) -> VpsMachine | None:
         """The virtual machine that was made for a workload of these names."""

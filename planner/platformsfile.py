@@ -60,6 +60,9 @@ def _problems(data: Mapping[Any, Any]) -> Iterator[Problem]:
             if whole is not None and taken > whole:
                 yield ("racks", index, f"used_{name}"), f"{taken} {name} are used of {whole}"
     yield from _machines(list(_good(data, "vps_machines", VpsMachine)))
+    gone, fronts = data.get("gone"), [_named(item) for kind in ("site_clusters", "virtual_hosts") for item in _listed(data, kind)]
+    if isinstance(gone, dict) and gone.get("front") and gone["front"] not in fronts:
+        yield ("gone", "front"), f"{gone['front']!r} is no site cluster and no virtual-host server"
     yield from _pools(list(_good(data, "pools", Pool)))
 
 
@@ -90,12 +93,25 @@ def _names(data: Mapping[Any, Any]) -> Iterator[Problem]:
         earlier = seen.setdefault(name, (path, address))
         if earlier[0] != path and (address is None or earlier[1] != address):
             yield path, f"the name {name!r} stands already at {'.'.join(map(str, earlier[0]))}"
+    yield from _archive(data, seen)
     for kind in ("flavours", "pools"):
         known: dict[str, int] = {}
         for index, item in enumerate(_listed(data, kind)):
             name = _named(item)
             if isinstance(name, str) and known.setdefault(name, index) != index:
                 yield (kind, index, "name"), f"the name {name!r} stands already at {kind}.{known[name]}"
+
+
+def _archive(data: Mapping[Any, Any], seen: Mapping[str, tuple[Path_, Any]]) -> Iterator[Problem]:
+    """It may be a machine that serves as something else, too, and then has that machine's address."""
+    archive = data.get("archive")
+    name = _named(archive)
+    if isinstance(archive, dict) and isinstance(name, str) and name in seen:
+        path, address = seen[name]
+        if path[0] == "virtual_hosts":
+            address = _listed(data, "virtual_hosts")[int(path[1])].get("address")
+        if address is None or address != archive.get("address"):
+            yield ("archive", "name"), f"the name {name!r} stands already at {'.'.join(map(str, path))}"
 
 
 def _good(data: Mapping[Any, Any], kind: str, model: type[Part]) -> Iterator[tuple[int, Part]]:

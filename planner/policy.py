@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from inventory import conditions, yamlfile
 from inventory.conditions import Facts, asked, holds, malformed
 from inventory.errors import ConfigurationError
+from inventory.findings import FACT
 
 __all__ = ["DIMENSIONS", "PLACEMENTS", "SHIPPED", "Facts", "Rule", "RuleSet", "Step", "Weights", "asked", "holds", "load"]
 
@@ -102,6 +103,11 @@ class Rule(_Strict):
     def facts(self) -> tuple[str, ...]:
         """The facts that its condition asks for, in order, each once."""
         return tuple(dict.fromkeys(asked(self.when)))
+
+    @cached_property
+    def shown(self) -> frozenset[str]:
+        """The facts whose values its sentence shows."""
+        return frozenset(FACT.findall(self.message)) | frozenset(FACT.findall(self.message_zh))
 
     @cached_property
     def test(self) -> conditions.Test:
@@ -187,6 +193,18 @@ class RuleSet:
     def facts(self) -> frozenset[str]:
         """Every fact that some rule asks for."""
         return frozenset(name for rule in self.rules for name in rule.facts)
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """Every fact that a verdict depends on: what conditions ask for, what sentences show, what the placements cost."""
+        shown = frozenset(name for rule in self.rules for name in rule.shown)
+        return self.facts | shown | {f"cost.{placement}" for placement in PLACEMENTS}
+
+    @cached_property
+    def blocking(self) -> Mapping[str, frozenset[str]]:
+        """The facts that blocks of a placement ask for, by placement."""
+        blocks = [rule for rule in self.rules if rule.effect == "block"]
+        return {name: frozenset(fact for rule in blocks if name in rule.placements for fact in rule.facts) for name in PLACEMENTS}
 
     @cached_property
     def asking(self) -> Mapping[str, tuple[Rule, ...]]:

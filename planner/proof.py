@@ -9,10 +9,13 @@ HiGHS comes with the extra `prove` (https://highs.dev, Huangfu and Hall 2018, ht
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from inventory.errors import InputError
 from planner.placement.instance import Item, Problem, check, problems_of
@@ -82,6 +85,19 @@ def _highs() -> ModuleType:
 Kind = tuple[float, str, float | None]
 
 
+def _quietly(highs: ModuleType) -> Any:
+    """A model.  Its constructor prints a banner to the process's stdout, where the command's own answer belongs, whatever is set later."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123  (a file descriptor is wanted)
+        os.dup2(nothing.fileno(), 1)
+    try:
+        return highs.Highs()
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _of_kind(highs: ModuleType, problem: Problem, limit: float) -> Kind:
     pairs = sum(len(item.seats) for item in problem.items)
     fixed = [problem.load(seat) for seat in range(len(problem.nodes))]
@@ -127,7 +143,7 @@ class _Rows:
     """A linear program being written down: columns first, then rows."""
 
     def __init__(self, highs: ModuleType, limit: float) -> None:
-        self.highs, self.model = highs, highs.Highs()
+        self.highs, self.model = highs, _quietly(highs)
         for name, setting in {"output_flag": False, "time_limit": limit, "threads": 1, "random_seed": 1, "mip_rel_gap": 1e-4}.items():
             self.model.setOptionValue(name, setting)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -16,17 +17,31 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from planner import i18n, shipped, wording
+from planner.policy import DIMENSIONS, PLACEMENTS
 from planner.reportwords import Words
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _LONGEST = 1000
 
 
+class _Shown(dict[str, str]):
+    """How each character is shown; looked up once, because pages have millions."""
+
+    def __missing__(self, character: str) -> str:
+        hidden = unicodedata.category(character) in _HIDDEN
+        shown = "⏎" if character == "\n" else f"⟨U+{ord(character):04X}⟩" if hidden else character
+        self[character] = shown
+        return shown
+
+
+_SHOWN = _Shown()
+
+
 def visible(text: str) -> str:
     """Text in which nothing hides: control, format and unassigned characters are written out, a newline as ⏎."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join("⏎" if c == "\n" else f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in _HIDDEN else c for c in text)
+    return "".join(map(_SHOWN.__getitem__, text))
 
 
 def _finalize(value: Any) -> Any:
@@ -91,6 +106,42 @@ def span(run: Any, step: Any) -> tuple[float, float]:
     return round(start, 2), round(max(1.5, min(end, 100.0) - start), 2)
 
 
+def refusals(entries: Sequence[Mapping[str, Any]], words: Words) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Why not earlier, each reason once with the spans of nights that it refuses: [(sentence, [(first, last)])]."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for entry in entries:
+        # the freezes stand above, beside the time axis
+        said = words.frozen if entry["kind"] == "blackout" else words.refusal(str(entry["kind"]), str(entry["detail"]))
+        found.setdefault(said, []).append((str(entry["from"]), str(entry["until"])))
+    return list(found.items())
+
+
+def proofs(site: Any, without: Sequence[str]) -> list[tuple[Any, str, list[tuple[Any, str]]]]:
+    """A site's facts (but for `without`) by what proves them: [(place or None, why they all hold or '', [(fact, its own line)])].
+
+    What one person answered, or one line of a visit shows, then stands under one heading.
+    """
+    found: dict[tuple[Any, ...], list[tuple[Any, str]]] = {}
+    heads: dict[tuple[Any, ...], tuple[Any, str]] = {}
+    for fact in site.facts.values():
+        if fact.name in without:
+            continue
+        place = fact.evidence[0] if fact.evidence else None
+        key: tuple[str, ...]
+        head: tuple[Any, str]
+        if place is None:
+            key, line, head = ("",), "", (None, "")
+        elif place.sheet:
+            name, _, line = place.sheet.partition(":")
+            why = fact.why if fact.name.startswith("answer.") else ""
+            key, head = ("sheet", name, why), (replace(place, sheet=name), why)
+        else:
+            key, line, head = (place.host, place.section, f"{place.line:09}", str(place.at)), "", (place, "")
+        heads.setdefault(key, head)
+        found.setdefault(key, []).append((fact, line))
+    return [(*heads[key], facts) for key, facts in sorted(found.items(), key=lambda item: (item[0] == ("",), item[0]))]
+
+
 def environment(language: str, zone_: tzinfo | None = None) -> Environment:
     """Jinja for reports; a name that is not there is an error, never a gap."""
     translations = i18n.translator(language)
@@ -111,7 +162,10 @@ def environment(language: str, zone_: tzinfo | None = None) -> Environment:
         "moment": moment, "clock": clock, "number": number,
         "size": lambda value: wording.show("bytes", value),
     }  # fmt: skip
-    env.globals |= {"segments": segments, "span": span, "fact_value": words.value, "zone": zone}
+    env.globals |= {
+        "segments": segments, "span": span, "fact_value": words.value, "zone": zone, "range_": lambda *ends: tuple(range(*ends)),
+        "refusals": lambda entries: refusals(entries, words), "placements": PLACEMENTS, "proofs": proofs, "dimensions": DIMENSIONS,
+    }  # fmt: skip
     return env
 
 

@@ -89,7 +89,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Move:
-    """A move of a plan, and how far it has come."""
+    """A move of a plan, and how far it has come.  `data` is the move in the plan's document, empty when only the journal knows it."""
 
     anchor: str
     plan: str
@@ -111,6 +111,17 @@ class Move:
     runs: tuple[Run, ...]
     freezes: tuple[Freeze, ...]
     comparisons: tuple[Comparison, ...]
+    data: Json
+
+    @property
+    def schedule(self) -> Json:
+        """Its days; empty while it has none."""
+        return self.data.get("schedule") or {}
+
+    @property
+    def cost(self) -> Json:
+        """What it costs: `yearly`, `once`; None or absent is unknown."""
+        return self.data.get("cost") or {}
 
 
 def zoned(at: datetime, now: datetime) -> datetime:
@@ -131,6 +142,7 @@ def moves(session: Session, plans: Sequence[tuple[str, Json]], now: datetime) ->
     found = []
     for number, key in enumerate([*planned, *orphans], start=1):
         data = planned.get(key, {})
+        whole = journal.story(key[0], data, rows, planned) if data else rows.get(key, ())
         lines = [_Line(line, now) for line in rows.get(key, ())]
         steps = tuple(data.get("steps") or movesteps.of(line.step for line in rows.get(key, ())))
         source, destination, dns = (data.get(name) or {} for name in ("source", "destination", "dns"))
@@ -140,8 +152,8 @@ def moves(session: Session, plans: Sequence[tuple[str, Json]], now: datetime) ->
                 str(data.get("placement") or ""), str(data.get("profile") or ""), int(data.get("wave") or 0), steps,
                 str(source.get("host") or ""), str(source.get("address") or ""), str(destination.get("platform") or ""),
                 str(destination.get("address") or ""), int(data.get("bytes") or 0), int(data.get("files") or 0),
-                tuple(dns.get("records") or ()), _state(rows.get(key, ()), steps), _runs(lines), _freezes(lines, now),
-                tuple(_comparison(row, now) for row in compared.get(key, ())),
+                tuple(dns.get("records") or ()), _state(whole, steps), _runs(lines), _freezes(lines, now),
+                tuple(_comparison(row, now) for row in compared.get(key, ())), data,
             )
         )  # fmt: skip
     return tuple(found)

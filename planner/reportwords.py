@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import gettext
 import re
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cache
 from typing import Any
 
+from inventory import register
+from inventory.register.fields import Column
+from planner import questions, refusals
 from planner.i18n import N_
 from planner.wording import show
 
@@ -42,6 +46,24 @@ WORDS = {
     # units
     "school": N_("school"), "department": N_("department"), "affiliated": N_("affiliated unit"), "hospital": N_("hospital"),
     "other": N_("other"),
+    # dimensions of a score
+    "technical": N_("technical fit"), "effort": N_("effort"), "operations": N_("operations"), "security": N_("security"),
+    "capacity": N_("capacity"), "autonomy": N_("autonomy"), "cost": N_("cost"),
+    # steps that are people's, or that only some moves have
+    "agree": N_("Agree"), "quarantine": N_("Quarantine"), "content": N_("Content work"), "rehearse": N_("Rehearse"),
+    "accept": N_("Accept"), "decommission": N_("Switch off"),
+    # whose hours; what is lacking or loaded
+    "web": N_("Web"), "database": N_("Databases"), "system": N_("Systems"), "network": N_("Network"), "unit": N_("Unit's staff"),
+    "cpus": N_("CPUs"), "memory_bytes": N_("Memory"), "disk_bytes": N_("Disk"), "accounts": N_("Accounts"), "units": N_("Rack units"),
+    "power_w": N_("Power (W)"), "ports": N_("Switch ports"),
+    # how a move is carried out; how sites go onto a cluster
+    "planner": N_("carried out by the planner"), "by hand": N_("by hand"), "static-export": N_("pages exported as static ones"),
+    # what a unit said of a move
+    "said agreed": N_("unit agrees"), "said silence": N_("unit silent, counts as agreed"), "said refused": N_("unit refuses"),
+    "said agreed to another date": N_("agreed to another date"), "said agreed to another placement": N_("agreed to another placement"),
+    "said silence to another date": N_("silent about another date"),
+    "said silence to another placement": N_("silent about another placement"),
+    "said refused another date": N_("refused another date"), "said refused another placement": N_("refused another placement"),
 }  # fmt: skip
 
 DIFFERENCES = {
@@ -58,6 +80,11 @@ GROUPS = {
     "site": N_("Web server"), "content": N_("Content"), "application": N_("Application"), "database": N_("Database"),
     "use": N_("Use"), "host": N_("Host"), "declared": N_("Declared by the unit"), "backend": N_("Behind the proxy"),
     "owner": N_("Whose it is"), "http": N_("As visitors see it"), "tls": N_("Certificate"),
+    "answer": N_("Questions to people"), "server": N_("Declared of the server"), "code": N_("Program code"), "infection": N_("Infection"),
+    "fit": N_("At the destination"), "filing": N_("Filings"), "risk": N_("Risks"), "retire": N_("Whether it is dead"),
+    "size": N_("Size needed"),
+    "cost": N_("Costs"), "visits": N_("Visits"), "purpose": N_("Purpose"), "sign": N_("Telling words"),
+    "database_supported": N_("Updates of the database"), "database_end": N_("Updates of the database"),
 }  # fmt: skip
 
 FACTS = {
@@ -66,6 +93,8 @@ FACTS = {
     "site.certificate": N_("Certificate"), "site.proxy_to": N_("Proxied to"), "site.fastcgi_to": N_("FastCGI sockets"),
     "site.php": N_("Runs PHP"), "site.ports": N_("Ports"), "site.php_version": N_("PHP version"), "site.web_user": N_("Runs as user"),
     "site.pool": N_("PHP-FPM pool"), "site.static": N_("Static only"), "site.declared": N_("Declared"),
+    "site.userdirs": N_("Folders of users' homes"), "host.addresses": N_("Addresses of the host"),
+    "use.span_days": N_("Days between first and last in the logs"),
     "site.running": N_("Server is running"), "site.container": N_("Container"), "site.php_handler": N_("PHP handler"),
     "site.php_settings": N_("PHP settings"), "site.php_modules": N_("PHP modules"),
     "backend.kind": N_("Behind the proxy"), "backend.folder": N_("Folder behind the proxy"),
@@ -92,7 +121,8 @@ FACTS = {
     "database.version": N_("Database version"), "database.proofs": N_("Proofs"), "database.missing": N_("Database not found"),
     "database.remote": N_("Database elsewhere"), "database.shared_with": N_("Shares its database with"),
     "database.disagreements": N_("Disagreements"),
-    "use.requests": N_("Requests in the logs"), "use.days": N_("Days in the logs"), "use.log_shared": N_("Log shared with other sites"),
+    "use.requests": N_("Requests in the logs"), "use.days": N_("Days in the logs"), "use.watched": N_("Logs long enough to tell"),
+    "use.log_shared": N_("Log shared with other sites"),
     "use.requests_per_day": N_("Requests a day"), "use.last": N_("Last request"), "use.top_urls": N_("Most asked for"),
     "use.last_human": N_("Last human visit"), "use.posts": N_("Form submissions"), "use.months": N_("Requests by month"),
     "owner.unit": N_("Responsible unit"), "owner.confidence": N_("Confidence in the unit"), "owner.confirmed": N_("Confirmed by an admin"),
@@ -100,20 +130,101 @@ FACTS = {
     "owner.clues": N_("Clues to a unit"),
     "host.os": N_("Operating system"), "host.os_version": N_("System version"), "host.cpus": N_("CPUs"),
     "host.memory_bytes": N_("Memory"), "host.virtualization": N_("Virtualization"),
-    "declared.name": N_("Name"), "declared.type": N_("Type"), "declared.audience": N_("Audience"), "declared.server": N_("Server"),
-    "declared.purpose": N_("Purpose"), "declared.admin": N_("Site admin"), "declared.url": N_("Address of the site"),
+    "answer.still_needed": N_("Still needed"), "answer.merged_into": N_("Merged into"),
+    "answer.archive_value": N_("Worth keeping as an archive"), "answer.seasonal": N_("Used in certain months only"),
+    "answer.owner_agrees_to_retire": N_("The head signs for switching off"), "answer.sensitive": N_("Personal data"),
+    "answer.state_secrets": N_("State secrets"), "answer.student_records": N_("Linked to core systems"),
+    "answer.login": N_("Visitors log in"), "answer.interactive": N_("Visitors post or send"),
+    "answer.publishing_only": N_("Only publishes"), "answer.custom_code": N_("Made or changed for this unit"),
+    "answer.root_needed": N_("Needs software or administration of its own"), "answer.outage_tolerable": N_("Bears an outage of hours"),
+    "answer.critical": N_("The whole school depends on it"), "answer.staff_admin": N_("Administered by staff"),
+    "answer.virtualizable": N_("Can run as a virtual machine"), "answer.special_hardware": N_("Needs a device"),
+    "answer.sso": N_("Uses single sign-on (as answered)"), "answer.mail_sending": N_("Sends e-mail"),
+    "answer.address_listed": N_("Known by its address"),
+    "application.multisite": N_("Many sites in one installation"), "backend.remote": N_("Leads to another machine"),
+    "backend.chain": N_("Chain of proxies"), "backend.address": N_("Address behind the proxy"),
+    "backend.command": N_("Command behind the proxy"), "backend.user": N_("Account behind the proxy"),
+    "application.language": N_("Programming language"), "code.docroot_paths": N_("Absolute paths in its files"),
+    "code.own_addresses": N_("Own address in its files"), "code.own_urls": N_("Own URLs in its files"),
+    "code.private_addresses": N_("Private addresses in its files"), "code.public_addresses": N_("Public addresses in its files"),
+    "code.mail": N_("Sends mail"), "code.sso": N_("Uses single sign-on"), "content.acl": N_("Files with access lists"),
+    "content.backups": N_("Backups below the docroot"), "content.hard_links_outside": N_("Hard links that lead outside"),
+    "content.immutable": N_("Immutable files"), "content.mounts": N_("Mounts below the docroot"),
+    "content.odd_file_names": N_("File names that are not UTF-8"), "content.password_files": N_("Password files"),
+    "content.setid": N_("Set-id files"), "content.user_ini": N_(".user.ini files"),
+    "content.version_control": N_("Version control below the docroot"), "content.links_dangling": N_("Links that lead nowhere"),
+    "content.sso_files": N_("Files of single sign-on"), "content.xattrs": N_("Extended attributes"),
+    "database.collations_foreign": N_("Collations unknown at the destination"), "database.double_encoded": N_("Text encoded twice"),
+    "database.foreign_keys_to": N_("Foreign keys into other schemas"), "database.sql_mode": N_("SQL mode"),
+    "database.time_zone": N_("Time zone of the database"), "database.unresolved": N_("Database not made out"),
+    "database.utf8_in_latin1": N_("UTF-8 in latin1 columns"), "database.zero_date_defaults": N_("Columns with a zero date by default"),
+    "database.zero_dates": N_("Zero dates"), "database.lock_seconds": N_("Lock time of MyISAM tables"),
+    "database.definers_missing": N_("Definers that do not exist"), "database.events_enabled": N_("Scheduled events that run"),
+    "database.rows_estimate": N_("Rows, estimated"), "database.candidates": N_("Databases in question"),
+    "database_supported": N_("Database gets updates"), "database_end": N_("Updates of the database until"),
+    "filing.icp": N_("ICP filing"), "fit.cluster_plugins_foreign": N_("Plugins that the cluster does not allow"),
+    "fit.cluster_profile": N_("Profile of the site cluster"), "fit.database": N_("Database at the destination"),
+    "fit.flavour": N_("VPS flavour"), "fit.flavour_above_default": N_("Larger than the default VPS"),
+    "fit.off_network": N_("Outside the campus network"), "fit.over_quota": N_("Over the quota of a virtual host"),
+    "fit.over_quota_most": N_("Over the largest quota of a virtual host"), "fit.own_domain": N_("In the school's domain"),
+    "fit.php": N_("PHP at the destination"), "fit.php_destination": N_("PHP version at the destination"),
+    "fit.php_modules_missing": N_("PHP modules lacking at the destination"), "fit.rack_room": N_("Room in a rack"),
+    "host.os_supported": N_("System gets updates"), "host.os_end": N_("Updates of the system until"), "host.selinux": N_("SELinux"),
+    "host.selinux_local": N_("SELinux rules of its own"), "http.answers_at_host": N_("Answers at its host"),
+    "http.certificate_problem": N_("Problem of the certificate"), "http.dns": N_("DNS addresses"),
+    "http.errors": N_("Errors over HTTP"), "http.hsts": N_("HSTS"), "http.redirects_to": N_("Redirects to"),
+    "http.checked": N_("Asked over HTTP"), "http.status": N_("HTTP status"), "http.title": N_("Title"),
+    "http.generator": N_("Generator"), "http.server": N_("Server header"), "http.server_kind": N_("Kind of server"),
+    "http.powered_by": N_("Powered by"), "http.charset": N_("Charset"), "http.seconds": N_("Seconds until the answer"),
+    "http.https": N_("Answers over HTTPS"), "http.https_redirect": N_("Redirects to HTTPS"),
+    "http.certificate_names": N_("Certificate's names"), "http.certificate_fingerprint": N_("Certificate's fingerprint"),
+    "infection.high": N_("Sure signs of infection"), "infection.medium": N_("Possible signs of infection"),
+    "owner.known": N_("Its unit is known"), "purpose.passed": N_("Its purpose has passed"),
+    "retire.exceptions": N_("Exceptions from retiring"), "retire.signs": N_("Signs that it is dead"),
+    "risk.encoded": N_("Encoded program files"), "risk.encoded_by": N_("Program files encoded by"), "risk.mlps": N_("MLPS level"),
+    "risk.special_modules": N_("Special PHP modules"), "risk.unsaid": N_("Sensitive words that nobody explained"),
+    "sign.words": N_("Telling words"), "site.cron": N_("Scheduled jobs"), "site.kind": N_("Site or system"),
+    "site.php_supported": N_("PHP gets updates"), "site.php_end": N_("Updates of PHP until"), "site.surveyed": N_("Seen from inside"),
+    "site.host_docroot": N_("Document root on the host"), "tls.days_left": N_("Days until the certificate expires"),
+    "tls.self_signed": N_("Certificate signed by itself"), "tls.names": N_("Certificate's names"),
+    "tls.key_path": N_("Path of the key"), "size.cpus": N_("CPUs needed"), "size.memory_bytes": N_("Memory needed"),
+    "size.disk_bytes": N_("Disk needed"), "size.iops": N_("IOPS needed"), "cost.site-cluster": N_("Yearly cost on the site cluster"),
+    "cost.virtual-host": N_("Yearly cost as a virtual host"), "cost.vps": N_("Yearly cost as a VPS"),
+    "cost.colocation": N_("Yearly cost of colocation"), "cost.retire": N_("Yearly cost once retired"),
+    "visits.month": N_("Visits in the last month"), "visits.months": N_("Visits by month"),
 }  # fmt: skip
 
 SENTENCES = (
-    # planner.plan: why a site stays
-    N_("it is declared, but was found on no host"), N_("no verdict: {strength}"),
-    N_("its verdict is {placement}; this planner carries out site-cluster and virtual-host"),
-    N_("no unit has declared it; have it declared first"), N_("the verdict is undecided; see planner explain"),
+    # planner.planning: why a site stays
+    N_("{who} decided that it stays: {text}"), N_("it is declared, but was found on no host"), N_("no verdict: {strength}"),
+    N_("its unit must answer first; see planner questions"), N_("no unit has declared it; have it declared first"),
+    N_("the verdict is undecided; see planner explain"), N_("no site cluster has room for it"),
+    N_("no virtual-host server has room for it"),
+    N_("no VPS node has room for it"), N_("no rack has room for it"), N_("what it must move together with finds no room"),
+    # planner.planning: why a move is carried out by hand, and what is assumed of it
+    N_("by hand: {reason}"), N_("there are no playbooks for {placement}"), N_("it has no name that DNS allows"),
+    N_("its docroot is unknown"), N_("its configuration {path} stands outside of its docroot, and a move does not carry it"),
     N_("it is served over HTTPS, and this planner does not yet bring certificates to a destination"),
-    N_("its configuration {path} stands outside of its docroot, and a move does not carry it"),
-    N_("its docroot is unknown"), N_("no virtual-host server has room for it"),
-    N_("no site cluster takes the profile {profile} and has room for it"),
+    N_("there is no playbook for this profile of the site cluster"), N_("there is no playbook for its kind of database"),
     N_("none of its names points at {address} in the zones that we serve"),
+    N_("its size is unknown: the quota of a virtual host is planned for it"), N_("no flavour is large enough: it is planned for as it is"),
+    N_("its size is unknown: the flavour {name} is planned for it"),
+    N_("the height of its machine is unknown: {n} U are planned for it"),
+    # planner.planning: what moves together and why, what is not settled
+    N_("{a} and {b}: both use the database {name} on {where}"), N_("{a} and {b}: both stand in the certificate {path} on {host}"),
+    N_("{a} and {b}: both run on {host}, which moves as a machine"), N_("{a} and {b}: both serve {path} of {host}"),
+    N_("{a} and {b}: {path} lies in {other} of {host}"), N_("{a} before {b}: {reason}"),
+    N_("{node}: if it fails, {n} of its workloads find no room"), N_("{move}: no date, for {other} has none"),
+    N_("{move}: no night found; {reason}"), N_("{move}: the address {address} is used by another"),
+    N_("{move}: the address {address} can no longer be given"),
+    # planner.costs: why a cost is unknown
+    N_("its disk is unknown"), N_("its cpus is unknown"), N_("its memory is unknown"), N_("its height is unknown"),
+    N_("its power is unknown"),
+    N_("no flavour holds it"), N_("the flavour {name} has no price (yearly)"), N_("the tariff of {placement} is not in platforms.yml"),
+    N_("the price of an engineer's hour (tariffs.hour) is not in platforms.yml"), N_("the effort is unknown: it was not assessed"),
+    N_("no placement is recommended yet: planner assess"),
+    # planner.assessment: why an override does not count
+    N_("it ended on {day}"), N_("a block holds, and an override cannot pass it"),
     # inventory.reconcile, inventory.ownership and inventory.identify: who owns it, why a fact holds
     N_("declared in {place}"), N_("no sheet names it"), N_("its host {host} is declared as this unit's"),
     N_("its host's address {address} lies in this unit's range"), N_("no declaration, no range: unknown"),
@@ -129,6 +240,34 @@ SENTENCES = (
     N_("the proxy leads to another machine"), N_("nothing listens there: this part of the site cannot answer"),
     N_("its database is on another machine"), N_("they name the same database"),
     N_("names of the site that its certificate does not hold"), N_("asked on {day}"), N_("its host is {address}; asked on {day}"),
+    # planner.answers, planner.signs, planner.fitting: why a fact is inferred
+    N_("answered by {who} on {day}"), N_("on {day}"), N_("virtual hosts offer PHP {text}"), N_("virtual hosts offer {text}"),
+    N_("site clusters take {text}"), N_("the quota is {size}"), N_("on request there is {size}"),
+    N_("the emptiest rack has {n} units free"),
+    N_("its host is {address}"), N_("tariffs in inventory/platforms.yml"),
+    N_("declared"), N_("declared as publishing information"), N_("plain files take nothing in"), N_("plain files know no accounts"),
+    N_("it is a system"), N_("declared as interactive"), N_("it only publishes, as was answered"),
+    N_("the whole university depends on it"), N_("signs of disuse"), N_("its log spans less than two weeks"),
+    N_("its log holds less than two weeks"), N_("two weeks or more"), N_("plain pages"), N_("plain files send nothing"),
+    N_("plain files exchange nothing"), N_("plain files ask nobody"), N_("plain files are no program"),
+    N_("nothing binds it to a machine"), N_("nobody has signed"), N_("nobody has said that it cannot"), N_("no such module is loaded"),
+    N_("no sign that everybody depends on it"), N_("no sign of state secrets"), N_("no sign of personal data"), N_("no sign of disuse"),
+    N_("no sign of a system"), N_("no sign of a link to core systems"), N_("no sign of a device"), N_("no number is declared"),
+    N_("no level is declared"), N_("no known application"), N_("its visitors do not log in"),
+    N_("its name or purpose speaks of the student records"), N_("its name or purpose says so"), N_("its log is its own"),
+    N_("its log holds no request"), N_("its host was visited"), N_("its host was not visited"), N_("its code says so"),
+    N_("its code does"), N_("its code does not"), N_("its code does not speak of it"), N_("its admin is declared as staff"),
+    N_("its admin is declared as a student"), N_("its MLPS level says so"), N_("it was said"), N_("it runs in a virtual machine today"),
+    N_("it needs a device"), N_("it is interactive"), N_("declared with interactive columns"), N_("declared as an archive"),
+    N_("core systems let it in by its address"), N_("an application that its visitors write in"),
+    N_("an application for accounts of its visitors"), N_("a plugin that gives its visitors accounts"), N_("a known application"),
+    N_("a framework in which programs are written"), N_("a content system without a sign of interactive columns"),
+    N_("a content system without a sign of accounts for visitors"), N_("the module is loaded, and is bought for encoded files"),
+    N_("no sign of software beside web server, PHP and database"), N_("its files are small, and so its database will be"),
+    N_("an application or a program behind a proxy answers"), N_("inferred"),
+    N_("an admin is declared, and nothing says that it is a student"), N_("it is a system, and nobody has said"),
+    N_("it sleeps, or is an archive"), N_("its name or purpose speaks of students' data, and it is a system"),
+    N_("its name or purpose speaks of health, card, password or personnel data, and it is a system"),
     # planner.comparison, planner.contents, planner.verification: what was compared, and what was not
     N_("{n} of {all} pages differ"), N_("no page with content was compared"), N_("not compared: {url}"),
     N_("only {n} of {all} pages could be compared"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
@@ -141,16 +280,65 @@ SENTENCES = (
 )  # fmt: skip
 
 
+@cache
+def _columns() -> dict[str, Column]:
+    """What sheets and questions ask for, by the fact: `declared.*`, `server.*`, `answer.*`."""
+    found = {question.fact: question.column for question in questions.load()}
+    for kind, prefix in (("site", "declared"), ("server", "server")):
+        found |= {f"{prefix}.{field.id}": field for field in register.shipped().kinds[kind].fields}
+    return found
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A sentence with places for values: `name {who} on {day}`.
+
+    Matched from the left, each value as short as it can be: that takes a time that grows with the text alone, whatever a host made it of,
+    where a regular expression with as many places could be kept busy for hours.
+    """
+
+    text: str
+    first: str
+    places: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, text: str) -> Pattern:
+        """The pattern of a sentence."""
+        pieces = re.split(r"\{([a-z]+)\}", text)
+        return cls(text, pieces[0], tuple(zip(pieces[1::2], pieces[2::2], strict=True)))
+
+    def match(self, text: str) -> dict[str, str] | None:
+        """The values in a text, or None where it is no such sentence.  No value is empty, and one that stands twice is twice the same."""
+        if not self.places or not text.startswith(self.first) or not text.endswith(self.places[-1][1]):
+            return None
+        found: dict[str, str] = {}
+        at = len(self.first)
+        for number, (name, after) in enumerate(self.places, start=1):
+            last = number == len(self.places)
+            end = len(text) - len(after) if last else text.find(after, at + 1)
+            if end <= at or found.setdefault(name, text[at:end]) != text[at:end]:
+                return None
+            at = end + len(after)
+        return found
+
+
+@cache
+def _refusals(kind: str, chinese: bool) -> tuple[Pattern, str] | None:
+    """How a sentence of a kind of refusal is recognised in one language, and how it reads in the other."""
+    told = refusals.sentences()
+    known = {**told.notes, **told.refusals}.get(kind)
+    if known is None:
+        return None
+    source, target = (known.message, known.message_zh) if chinese else (known.message_zh, known.message)
+    return Pattern.of(source), target
+
+
 _TIMES = {"content.newest", "use.last", "use.last_human"}
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    parts = ((re.split(r"(\{[a-z]+\})", text), text) for text in SENTENCES)
-    return tuple(
-        (re.compile("".join(f"(?P<{p[1:-1]}>.+)" if p.startswith("{") else re.escape(p) for p in pieces), re.S), text)
-        for pieces, text in parts
-    )
+def _patterns() -> tuple[Pattern, ...]:
+    return tuple(Pattern.of(text) for text in SENTENCES if "{" in text)
 
 
 class Words:
@@ -158,6 +346,8 @@ class Words:
 
     def __init__(self, translations: gettext.NullTranslations, zone: tzinfo | None) -> None:
         self._translate, self._zone = translations.gettext, zone
+        self.language = translations.info().get("language", "en")
+        self._sentences: dict[str, str] = {}
 
     def __call__(self, text: str) -> str:
         """A string of the planner's own (a rule's advice): translated, or as it stands."""
@@ -174,7 +364,11 @@ class Words:
 
     def fact(self, name: str) -> str:
         """A fact's name for people."""
-        return self(FACTS[name]) if name in FACTS else name.partition(".")[2].replace("_", " ") or name
+        if name in FACTS:
+            return self(FACTS[name])
+        if name in _columns():
+            return _columns()[name].title(self.language)
+        return name.partition(".")[2].replace("_", " ") or name
 
     def group(self, name: str) -> str:
         """What a group of facts is about."""
@@ -182,17 +376,43 @@ class Words:
 
     def sentence(self, text: str) -> str:
         """A sentence that the planner wrote into the catalogue in English, with its values; others stay as they are."""
-        exact = self(text)
-        if exact != text:
-            return exact
-        for pattern, source in _patterns():
-            match = pattern.fullmatch(text)
-            if match and match.groups():
-                values = {key: self.sentence(self.word(value)) for key, value in match.groupdict().items()}
-                if "place" in values:  # where the admins keep their sheets is of no interest to a unit
-                    values["place"] = values["place"].rpartition("/")[2]
-                return self(source).format_map(values)
+        if text not in self._sentences:
+            self._sentences[text] = self._sentence(text)
+        return self._sentences[text]
+
+    def refusal(self, kind: str, detail: str) -> str:
+        """Why a move was refused certain nights (`planner.refusals`); the plan wrote it in the language of its workspace."""
+        chinese = self.language == "zh_CN"
+        known = _refusals(kind, chinese)
+        if known is None:
+            return detail
+        pattern, other = known
+        found = pattern.match(detail) if pattern.places else {} if detail == pattern.text else None
+        return detail if found is None else other.format_map(found)
+
+    @property
+    def frozen(self) -> str:
+        """What change freezes are called."""
+        return self(N_("change freezes"))
+
+    def _sentence(self, text: str) -> str:
+        if text in SENTENCES:
+            return self(text)
+        for pattern in _patterns():
+            found = pattern.match(text)
+            if found is not None:
+                values = {key: self._filled(key, value) for key, value in found.items()}
+                return self(pattern.text).format_map(values)
         return text
+
+    def _filled(self, key: str, value: str) -> str:
+        """A sentence's value: a code or another sentence where the place is one for it, else as it stands."""
+        if key in {"placement", "strength"}:
+            return self.word(value)
+        if key == "reason":
+            return self.sentence(value)
+        # where the admins keep their sheets is of no interest to a unit
+        return value.rpartition("/")[2] if key == "place" else value
 
     def value(self, name: str, value: Any) -> str:
         """A fact's value for people."""
@@ -214,6 +434,9 @@ class Words:
             )
         if name in _TIMES:
             return self._time(str(value))
+        column = _columns().get(name)
+        if column is not None and column.kind == "choice" and isinstance(value, str):
+            return column.shown(value, self.language)
         return show(name, value)
 
     def _item(self, item: Any) -> str:

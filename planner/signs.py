@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from inventory import yamlfile
-from inventory.conditions import Facts, Test, Values, asked, compiled, malformed
+from inventory import conditions, yamlfile
+from inventory.conditions import Facts, Test, Values, compiled, malformed
 from inventory.sameness import passed
 
 SHIPPED = Path(__file__).with_name("signs.yml")
@@ -54,7 +54,7 @@ class _Conditional(_Strict):
     @cached_property
     def facts(self) -> tuple[str, ...]:
         """What its condition asks for."""
-        return tuple(asked(self.when)) if self.when is not None else ()
+        return tuple(conditions.asked(self.when)) if self.when is not None else ()
 
 
 class Complete(_Conditional):
@@ -132,6 +132,14 @@ class Signs(_Strict):
 def load(path: Path = SHIPPED) -> Signs:
     """The shipped signs.  Raises ConfigurationError."""
     return yamlfile.read(path).validate(Signs)
+
+
+@cache
+def asked() -> frozenset[str]:
+    """The facts that presumptions are made from."""
+    told = load()
+    clauses = [*told.complete, *(clause for sign in told.signs for clause in (*sign.first, *sign.collect, sign.ask, sign.none) if clause)]
+    return frozenset({name for clause in clauses for name in clause.facts} | {*_TEXTS, "site.names", "declared.valid_until"})
 
 
 def presumed(facts: Facts) -> tuple[str, ...]:

@@ -17,11 +17,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from itertools import combinations, pairwise
+from itertools import combinations
 from statistics import median
 from typing import Any, TypeVar
 
-from inventory import usage
+from inventory import daily
 from planner.attribution import Guest, Measured, Moment, Part, Shares, Users, divide, figure, inside_docroot, known, shares, users
 from planner.platforms import Flavour, Headroom
 from planner.sizewords import sentences
@@ -62,7 +62,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Host:
-    """One host: its samples, the data of its `usage_history`, hardware, the data of its `disk`s, containers by `site.container`, guests."""
+    """One host: its samples, the data of its `usage_history`, hardware, the data of its `disk`s, containers by `site.container`, guests.
+
+    `runs` are samples from before `samples` as rates, each with whether its first pair begins with a sample that does not count.
+    """
 
     name: str
     guests: Sequence[Guest] = ()
@@ -72,6 +75,7 @@ class Host:
     memory_bytes: int | None = None
     disks: Sequence[Mapping[str, Any]] = ()
     containers: Mapping[str, str] = field(default_factory=dict)
+    runs: Sequence[tuple[daily.Run, bool]] = ()
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,9 @@ def sizes(host: Host, headroom: Headroom | None = None, growth_months: int = 12)
     if not guests:
         return {}
     told = shares(guests, host.containers)
-    served = users(guests, told, {name for reading in host.samples for name in reading.data.get("services") or ()})
-    loads = _loads(host, served)
+    runs = [*host.runs, *([(daily.run(None, samples), True)] if (samples := _sorted(host.samples)) else ())]
+    served = users(guests, told, {name for run, _ in runs for name in run.services})
+    loads = _loads(host, runs, served)
 
     def figures(name: str, share: float, allocated: float | None) -> dict[str, Measured]:
         load = loads[name]
@@ -137,7 +142,7 @@ def sizes(host: Host, headroom: Headroom | None = None, growth_months: int = 12)
 
 def machine(host: Host, headroom: Headroom | None = None, growth_months: int = 12) -> Size:
     """The size of a whole host, whatever it serves: for a server that is replaced as it stands."""
-    alone = Host(host.name, (Guest(host.name, {}),), host.samples, host.history, host.cpus, host.memory_bytes, host.disks)
+    alone = Host(host.name, (Guest(host.name, {}),), host.samples, host.history, host.cpus, host.memory_bytes, host.disks, runs=host.runs)
     return sizes(alone, headroom, growth_months)[host.name]
 
 
@@ -168,35 +173,28 @@ class _Load:
         return 0.4 + 0.6 * min(1.0, self.covered_s / FULL_S, self.count / FULL_COUNT)
 
 
-def _lean(data: Mapping[str, Any], services: Users) -> dict[str, Any]:
-    """A sample without what no figure needs: of a host's hundred services few are told apart, and rates of all take their time."""
-    held = data.get("services") or {}
-    return {**data, "net": None, "services": {name: held[name] for name in services if name in held}}
+def _sorted(samples: Sequence[Reading]) -> list[Mapping[str, Any]]:
+    return [reading.data for reading in sorted(samples, key=lambda reading: reading.at)]
 
 
-def _loads(host: Host, served: Users) -> dict[str, _Load | None]:
+def _loads(host: Host, runs: Sequence[tuple[daily.Run, bool]], served: Users) -> dict[str, _Load | None]:
     """The better known source of each figure; our own samples when they are equal."""
-    samples = [_lean(reading.data, served) for reading in sorted(host.samples, key=lambda reading: reading.at)]
-    rates = [
-        (rate, data)
-        for before, data in pairwise(samples)
-        if (rate := usage.rates(before, data)) is not None and rate.seconds <= LONGEST_RATE_S
-    ]
+    rates = [rate for run, alone in runs for rate in run.rated(served, alone=alone) if rate.seconds <= LONGEST_RATE_S]
     cpus: list[Moment] = []
     memory: list[Moment] = []
     iops: list[Moment] = []
-    for rate, data in rates:
-        processors = figure(data.get("cpus")) or host.cpus
+    for rate in rates:
+        processors = figure(rate.cpus) or host.cpus
         if rate.cpu_percent is not None and processors:
-            services = {name: service.cpus for name, service in rate.services.items() if service.cpus is not None}
+            services = {name: busy for name, (busy, _) in rate.services.items() if busy is not None}
             cpus.append((rate.cpu_percent / 100 * processors, services))
-        total = figure((data.get("memory") or {}).get("total"))
+        total = figure(rate.total)
         if rate.memory_percent is not None and total is not None:
-            services = {name: float(service.memory_bytes) for name, service in rate.services.items() if service.memory_bytes is not None}
+            services = {name: float(held) for name, (_, held) in rate.services.items() if held is not None}
             memory.append((max(0.0, rate.memory_percent) / 100 * total, services))
         if rate.disk_tps is not None and figure(rate.disk_tps) is not None:
             iops.append((rate.disk_tps, {}))
-    covered = math.fsum(rate.seconds for rate, _ in rates)
+    covered = math.fsum(rate.seconds for rate in rates)
     days = [day for day in host.history if day.get("source") == "sysstat"]
     whole = {"cpus": (host.cpus or 0.0) / 100, "memory": (host.memory_bytes or 0) / 100, "iops": 1.0}
     names = {"cpus": "cpu_percent", "memory": "memory_percent", "iops": "disk_tps"}

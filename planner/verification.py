@@ -2,42 +2,31 @@
 
 In: the site's names, both addresses and URLs to start from (sitemap, top of the access log).  Out: a `SiteComparison`.
 Every name is resolved to the given address and to nothing else; no proxy, no cookie, no redirect is followed, no form
-is sent, and URLs that may change something are not requested.  Certificates are not verified: the connection is
-pinned to an address that the plan chose, the destination may have no certificate for the name yet, and an expired one
-at the source must not stop its move.  Bodies are dropped as soon as they are reduced to a `Page`.
+is sent, and URLs that may change something are not requested.  Certificates are not verified against a store: an
+expired one at the source must not stop its move.  Where `pins` are given (planner/handshakes.py), the destination must
+present for each name the certificate of that fingerprint; without, the connection is pinned to an address only.
+Bodies are dropped as soon as they are reduced to a `Page`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
-import socket
-import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from inventory.inspection.pages import Page, absolute, digest, is_address, may_request
+from inventory.inspection.pages import Page, absolute, digest, may_request
+from planner import pinned
 from planner.comparison import Difference, PageResult, SiteComparison, compare_pages, summarise
+from planner.pinned import SiteView
 
 _READ = 65_536
 _HEADERS = {"User-Agent": "planner-verification/1.0", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
-
-
-@dataclass(frozen=True)
-class SiteView:
-    """A site as one address serves it.  `port` 0 is the scheme's own; requests never name the port."""
-
-    names: tuple[str, ...]
-    address: str
-    port: int = 0
-    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,55 +54,13 @@ class _Failure:
     refused: bool
 
 
-class _Pinned(AbstractResolver):
-    """Resolves the site's names to one address and port; everything else is refused."""
-
-    def __init__(self, view: SiteView) -> None:
-        self._view = view
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - the view's address decides
-    ) -> list[ResolveResult]:
-        """The view's address; OSError for a foreign name."""
-        if host not in self._view.names:
-            raise OSError(f"{host} is no name of this site")
-        kind = socket.AF_INET6 if ":" in self._view.address else socket.AF_INET
-        return [
-            ResolveResult(
-                hostname=host,
-                host=self._view.address,
-                port=self._view.port or port,
-                family=kind,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
 class _Client:
     """Fetches URLs of one view and reduces the answers."""
 
     def __init__(self, view: SiteView, limits: Limits, old_addresses: Sequence[str]) -> None:
         self._limits, self._old = limits, old_addresses
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # sources are old
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=_Pinned(view), use_dns_cache=False, ssl=context, limit=limits.concurrency),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_HEADERS,
-            timeout=aiohttp.ClientTimeout(total=limits.request_seconds),
-            trust_env=False,
-            max_line_size=32_768,
-            max_field_size=32_768,
-        )
+        self._pins = {name: aiohttp.Fingerprint(bytes.fromhex(pin)) for name, pin in view.pins.items()}
+        self._session = pinned.session(view, concurrency=limits.concurrency, request_seconds=limits.request_seconds, headers=_HEADERS)
 
     async def close(self) -> None:
         await self._session.close()
@@ -128,7 +75,8 @@ class _Client:
     async def _once(self, url: str) -> Page | _Failure:
         started = time.monotonic()
         try:
-            async with self._session.get(URL(url, encoded=True), allow_redirects=False) as response:
+            pin = self._pins.get(urlsplit(url).netloc, True)
+            async with self._session.get(URL(url, encoded=True), allow_redirects=False, ssl=pin) as response:
                 headers = list(response.headers.items())
                 media = response.headers.get("Content-Type", "").lower()
                 is_text = not media or any(word in media for word in ("text", "html", "xml", "json", "script"))
@@ -245,30 +193,22 @@ class _Crawl:
         return await asyncio.to_thread(compare_pages, first, second, other), first.follow
 
 
-def _ascii_names(names: Iterable[str]) -> tuple[str, ...]:
-    out: list[str] = []
-    for name in names:
-        url = absolute("http://invalid/", f"http://{name}/")
-        host = urlsplit(url).netloc
-        if not re.fullmatch(r"[\w.-]+", name) or not host or is_address(host):
-            raise ValueError(f"not a site's name: {name!r}")
-        out.append(host)
-    if not out:
-        raise ValueError("a site needs at least one name")
-    return tuple(dict.fromkeys(out))
+async def compare_views(
+    source: SiteView, destination: SiteView, seeds: Sequence[str] = (), limits: Limits | None = None, *, follow: bool = True
+) -> SiteComparison:
+    """Compares two views of one site; `seeds` are paths or URLs; without `follow` the home pages and seeds only, no link of theirs.
 
-
-async def compare_views(source: SiteView, destination: SiteView, seeds: Sequence[str] = (), limits: Limits | None = None) -> SiteComparison:
-    """Compares two views of one site; `seeds` are paths or URLs.  Raises ValueError for a view that cannot be, only."""
+    Raises ValueError for a view that cannot be, only.
+    """
     limits = limits or Limits()
-    names = _ascii_names(source.names)
-    if source.tls != destination.tls or set(_ascii_names(destination.names)) != set(names):
+    names = pinned.ascii_names(source.names)
+    if source.tls != destination.tls or set(pinned.ascii_names(destination.names)) != set(names):
         raise ValueError("both views must have the same names and the same scheme")
     scheme = "https" if source.tls else "http"
     homes = [f"{scheme}://{name}/" for name in names]
     old = [source.address] if source.address != destination.address else []
-    pinned = [SiteView(names, view.address, view.port, view.tls) for view in (source, destination)]
-    clients = [_Client(pinned[0], limits, ()), _Client(pinned[1], limits, old)]
+    views = [SiteView(names, view.address, view.port, view.tls, view.pins) for view in (source, destination)]
+    clients = [_Client(views[0], limits, ()), _Client(views[1], limits, old)]
     crawl = _Crawl(
         clients[0],
         clients[1],
@@ -278,12 +218,13 @@ async def compare_views(source: SiteView, destination: SiteView, seeds: Sequence
         time.monotonic() + limits.seconds,
         asyncio.Semaphore(limits.concurrency),
     )
-    start = [homes[0] + "robots.txt", homes[0] + "sitemap.xml", *(absolute(homes[0], s) for s in seeds)]
+    start = [absolute(homes[0], seed) for seed in seeds]
+    start += [homes[0] + "robots.txt", homes[0] + "sitemap.xml"] if follow else []
     try:
         level = crawl.admit(homes) + crawl.admit(start)  # the page limit must not cost a home page
         while level:
             found = await asyncio.gather(*(crawl.visit(url) for url in level))
-            level = crawl.admit(link for links in found for link in links)
+            level = crawl.admit(link for links in found for link in links) if follow else []
     finally:
         for client in clients:
             await client.close()
@@ -300,8 +241,12 @@ def compare_site(
     tls: bool = False,
     source_port: int = 0,
     destination_port: int = 0,
+    pins: Mapping[str, str] | None = None,
 ) -> SiteComparison:
-    """`compare_views` for callers without an event loop; the first of `names` is the site's primary one."""
+    """`compare_views` for callers without an event loop; the first of `names` is the site's primary one.
+
+    `pins`: the SHA-256 of the certificate that the destination must present for a name.
+    """
     source = SiteView(tuple(names), source_address, source_port, tls)
-    destination = SiteView(tuple(names), destination_address, destination_port, tls)
+    destination = SiteView(tuple(names), destination_address, destination_port, tls, pins or {})
     return asyncio.run(compare_views(source, destination, seeds, limits))

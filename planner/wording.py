@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from inventory import findings
 from inventory.conditions import Values
 from planner.policy import Rule
 
@@ -23,9 +23,7 @@ def fix(rule: Rule, language: str = "en") -> str:
 
 def fill(text: str, values: Values, language: str = "en") -> str:
     """A sentence with the values of the facts that it names."""
-    if "{" not in text:
-        return text
-    return re.sub(r"\{([a-z][a-z0-9_.-]*)\}", lambda match: show(match.group(1), values.get(match.group(1), "?"), language), text)
+    return findings.filled(text, lambda name: show(name, values.get(name, "?"), language))
 
 
 def show(name: str, value: Any, language: str = "en") -> str:
@@ -41,6 +39,15 @@ def show(name: str, value: Any, language: str = "en") -> str:
         more = f" 等 {len(shown)} 项" if language == "zh_CN" else f" and {len(shown) - 5} more"
         return ", ".join(shown[:5]) + (more if len(shown) > 5 else "") if shown else "无" if language == "zh_CN" else "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def line(text: str) -> str:
+    """A sentence in one line, with control characters of observed text (C0, C1, bidirectional overrides) as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else "\\n" if c == "\n" else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text
+    )
 
 
 def size(value: float) -> str:

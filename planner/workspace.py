@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model, register, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
 from inventory.scope import Campus
-from planner import logins, platformsfile, policy
+from planner import calendars, logins, platformsfile, policy
 from planner.platforms import Platforms
 from planner.vault import Secrets
 
@@ -200,8 +200,8 @@ campus:                            # what lies outside is off-network or off-dom
 virtual_hosts: []                  # - {name: vh1, address: 192.0.2.10, php: ["8.2"]}
 site_clusters: []                  # - {name: main, front: {name: front, address: 192.0.2.20}, nodes: [{name: n1, address: 192.0.2.21}]}
 # dns: {server: 192.0.2.53, zones: [example.edu], key_file: tsig.key, lowered_ttl: 60}
-waves: {moves_per_wave: 5}
 """,
+    "calendar.yml": calendars.SKELETON,
     "inventory/headings.yml": """\
 # What stands over columns in our units' sheets, beyond the shipped headings.  kind: {field: [headings]}; fields: docs/register.md
 # site: {admin: [网站责任老师], url: [门户地址]}

@@ -6,8 +6,6 @@ from pathlib import Path
 from planner import bundle
 from planner.movesteps import steps
 
-STEPS = steps("virtual-host")
-
 ACCESS = bundle.Access("ops", 22, ("/keys/id",), "/ws/runs/known_hosts", {"192.0.2.1": ["ssh-ed25519 AAAA"]})
 
 
@@ -22,18 +20,21 @@ STACK = {
 }  # fmt: skip
 
 
-def plan(*, placement="virtual-host", dns=True, text="plain"):
-    cluster = placement == "site-cluster"
+def plan(*, placement="virtual-host", dns=True, text="plain", tls=False):
+    cluster = placement not in {"virtual-host", "vps"}
     destination = {
         "platform": "p", "nodes": ["n1", "n2"] if cluster else ["vh1"], "front": "front" if cluster else "", "address": "192.0.2.9",
         "account": "w-x", "docroot": "/srv/sites/w-x/htdocs", "php": "8.2", "receiver": "front" if cluster else "vh1",
-        "receiver_address": "192.0.2.9", "database": None, "node_addresses": {"n1": "192.0.2.21", "n2": "192.0.2.22"},
+        "receiver_address": "192.0.2.9", "database": None, "certificate": "/etc/ssl/sites/w-x.pem" if tls else "", "node_addresses": {"n1": "192.0.2.21", "n2": "192.0.2.22"},
     }  # fmt: skip
     move = {
-        "id": "x-edu", "site": "x.edu", "names": ["x.edu"], "placement": placement, "profile": "static", "wave": 1, "carried_out": "planner", "steps": list(STEPS),
-        "seeds": [], "destination": destination, "dns": {"zone": "edu", "records": []} if dns else None,
+        "id": "x-edu", "site": "x.edu", "names": ["x.edu"], "placement": placement, "profile": "static", "wave": 1, "carried_out": "planner", "steps": list(steps(placement)),
+        "seeds": [], "unit": "u", "destination": destination,
+        "retirement": {"folder": "/srv/archive/x-edu", "redirect": "", "keep_path": False, "contact": text, "keep_until": "2029-12-01", "wipe_from": None}
+        if placement == "retire" else None, "dns": {"zone": "edu", "records": []} if dns else None,
         "source": {"host": "old", "address": "192.0.2.1", "docroot": text, "web_server": "nginx", "vhosts": [[text, 1]], "database": None,
-                   "config_file": ""},
+                   "config_file": "", "https_only": tls, "hsts": "max-age=300" if tls else "",
+                   "certificate": {"path": text, "key_path": text, "chain": "", "names": [], "hosts": []} if tls else None},
     }  # fmt: skip
     if placement == "vps":
         move["stack"] = STACK
@@ -44,5 +45,8 @@ if __name__ == "__main__":
     document = plan()
     cluster = plan(placement="site-cluster")["moves"][0]
     document["moves"].append({**cluster, "id": "y-edu", "site": "y.edu"})
-    document["moves"].append({**plan(placement="vps")["moves"][0], "id": "z-edu", "site": "z.edu"})
+    document["moves"].append({**plan(placement="vps")["moves"][0], "id": "s-edu", "site": "s.edu"})
+    document["moves"].append({**plan(placement="retire")["moves"][0], "id": "z-edu", "site": "z.edu"})
+    for name, placement in (("v-tls-edu", "virtual-host"), ("c-tls-edu", "site-cluster")):
+        document["moves"].append({**plan(placement=placement, tls=True)["moves"][0], "id": name, "site": name})
     bundle.write(document, Path(sys.argv[1]), ACCESS)

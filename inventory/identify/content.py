@@ -110,6 +110,9 @@ def _static(site: Site, observed: Observed, dynamic: list[Seen], found: list[See
     if dynamic or proxied:
         site.learn("site.static", False, *dynamic[:1], why="an application or a program behind a proxy answers")
         return
+    if site.value("site.userdirs"):
+        site.learn("site.static", False, why="it serves folders of users' homes, too, whatever they hold")
+        return
     content = observed.where("content", "docroot", walked(site))
     endings = content.data.get("extensions") if content is not None and content.data.get("complete", True) else None
     if isinstance(endings, dict):

@@ -22,6 +22,8 @@ def describe(site: Site, vhosts: Sequence[Seen], observed: Observed, at: date | 
         site.learn("host.cpus", hardware.data.get("cpus"), hardware)
         site.learn("host.memory_bytes", hardware.data.get("memory_bytes"), hardware)
         site.learn("host.virtualization", hardware.data.get("virtualization"), hardware)
+    if observed.addresses:
+        site.learn("host.addresses", sorted(observed.addresses), *observed.of("address"))
     if site.value("site.php"):
         for name, value, proofs, why in php.facts(vhosts, observed, str(walked(site) or "")):
             site.learn(name, value, *proofs, why=why)

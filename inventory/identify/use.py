@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from inventory.identify.facts import Observed, Seen, Site
@@ -35,6 +36,9 @@ def describe(site: Site, vhosts: Sequence[Seen], observed: Observed) -> None:
             months[day[:7]] = months.get(day[:7], 0) + int(count)
     site.learn("use.requests", requests, *(told or own), why=why)
     site.learn("use.days", len(days), *own, why=why)
+    span = _span(days)
+    if span is not None:
+        site.learn("use.span_days", span, *own, why="from the first day in the log to the last")
     if days:
         site.learn("use.requests_per_day", round(requests / len(days), 1), *(told or own), why=why)
     for fact, field in (("use.last", "last"), ("use.last_human", "last_human")):
@@ -49,6 +53,17 @@ def describe(site: Site, vhosts: Sequence[Seen], observed: Observed) -> None:
             path = str(item.data.get("path"))
             urls[path] = urls.get(path, 0) + int(item.data.get("count") or 0)
     site.learn("use.top_urls", sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS], *own)
+
+
+def _span(days: Mapping[str, int]) -> int | None:
+    """How many days the log spans, the first and the last included; days without a request count, too."""
+    known = []
+    for text in days:
+        try:
+            known.append(date.fromisoformat(text).toordinal())
+        except ValueError:
+            continue
+    return max(known) - min(known) + 1 if known else None
 
 
 def _posts(told: Sequence[Seen], split: bool) -> int | None:

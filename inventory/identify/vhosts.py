@@ -71,11 +71,22 @@ def describe(site: Site, vhosts: Sequence[Seen], inner: Sequence[Seen], observed
     states = [bool(vhost.data["running"]) for vhost in vhosts if vhost.data.get("running") is not None]
     if states:
         site.learn("site.running", any(states), *vhosts, why="" if any(states) else "no process of its web server uses this configuration")
-    site.learn("site.tls", any(is_tls(vhost) for vhost in vhosts), *vhosts)
-    _certificate(site, [vhost for vhost in vhosts if is_tls(vhost)], observed, at)
+    secure = [vhost for vhost in vhosts if is_tls(vhost)]
+    site.learn("site.tls", bool(secure), *vhosts)
+    if secure:
+        # vhosts that only redirect are none of the site's: what is left on a plain port serves it there, too
+        plain = [vhost for vhost in vhosts if _plain_too(vhost)]
+        site.learn("site.https_only", not plain, *(plain or secure), why="" if plain else "on plain ports, nothing but redirects")
+        held = {str(name).lower().rstrip(".") for vhost in secure for name in vhost.data.get("names") or []}
+        site.learn("site.tls_names", [name for name in names if name in held], *secure)
+        site.learn("site.hsts", next((str(v.data["hsts"]) for v in secure if v.data.get("hsts")), ""), *secure)
+    _certificate(site, secure, observed, at)
     for fact, field in (("site.proxy_to", "proxy_to"), ("site.fastcgi_to", "fastcgi_to")):
         site.learn(fact, sorted({str(text) for v in (*vhosts, *inner) for text in v.data.get(field) or []}), *vhosts, *inner)
     site.learn("site.php", any(bool(v.data.get("php")) for v in (*vhosts, *inner)), *vhosts, *inner)
+    homes = sorted({str(text) for vhost in vhosts for text in vhost.data.get("userdirs") or []})
+    if homes:
+        site.learn("site.userdirs", homes, *vhosts, why="folders of users' homes, served as /~USER")
     ports = sorted({int(e["port"]) for v in vhosts for e in v.data.get("listen") or [] if str(e.get("port", "")).isdigit()})
     outer = site.name.rpartition(":")[2]
     if outer.isdigit() and len(outer) < 6:  # a container's: visitors know the port that it is published on
@@ -105,6 +116,12 @@ def is_tls(vhost: Seen) -> bool:
     return bool(vhost.data.get("tls")) or any(entry.get("tls") for entry in vhost.data.get("listen") or [])
 
 
+def _plain_too(vhost: Seen) -> bool:
+    """Whether a vhost serves over plain HTTP."""
+    listen = vhost.data.get("listen") or []
+    return not vhost.data.get("forces_tls") and (any(not entry.get("tls") for entry in listen) if listen else not is_tls(vhost))
+
+
 def _certificate(site: Site, secure: Sequence[Seen], observed: Observed, at: date | None) -> None:
     if not secure:
         return
@@ -117,6 +134,9 @@ def _certificate(site: Site, secure: Sequence[Seen], observed: Observed, at: dat
     site.learn("tls.issuer", seen.data.get("issuer"), seen)
     site.learn("tls.self_signed", seen.data.get("self_signed"), seen)
     site.learn("tls.key_path", seen.data.get("key_path"), seen)
+    site.learn("tls.key_there", seen.data.get("key_there"), seen)
+    site.learn("tls.chain", seen.data.get("chain"), seen)
+    site.learn("tls.chain_path", seen.data.get("chain_path") or None, seen)
     covered = [name for name in site.names if covers(seen.data.get("names") or [], name)]
     missing = sorted(set(site.names) - set(covered))
     site.learn("tls.names_missing", missing, seen, *secure, why="names of the site that its certificate does not hold")

@@ -169,6 +169,18 @@ def normal_charset(label: str) -> str:
     return "utf-8" if label.lower() == "utf8" else label.lower()
 
 
+def is_text_type(media: str) -> bool:
+    """Whether a media type (lower case, no parameters) is text: HTML, XML, JSON, scripts, anything `text/`."""
+    return bool(_TEXT_TYPES.search(media))
+
+
+def charsets(content_type: str, body: bytes, *, is_html: bool) -> tuple[str, str]:
+    """The charsets that the header and the text itself (meta element, XML declaration) declare; "" for none."""
+    declared = _HEADER.search(content_type)
+    found = _META.search(body[:4096]) if is_html else _XML.search(body[:1024])
+    return normal_charset(declared[1]) if declared else "", normal_charset(found[1].decode("ascii")) if found else ""
+
+
 def absolute(base: str, reference: str, charset: str = "utf-8") -> str:
     """The http(s) URL that a browser on page `base` requests for `reference`, without fragment; "" when there is none.
 
@@ -237,12 +249,9 @@ def digest(
         grouped.setdefault(name.lower(), []).append(" ".join(value.split()))
     full_type = next(iter(grouped.get("content-type", [])), "")
     media = full_type.partition(";")[0].strip().lower()
-    declared = _HEADER.search(full_type)
-    header_charset = normal_charset(declared[1]) if declared else ""
     is_html = media in _HTML_TYPES or (not media and b"<html" in body[:2048].lower())
-    is_text = is_html or bool(_TEXT_TYPES.search(media))
-    found = (_META.search(body[:4096]) if is_html else _XML.search(body[:1024])) if is_text else None
-    meta = normal_charset(found[1].decode("ascii")) if found else ""
+    is_text = is_html or is_text_type(media)
+    header_charset, meta = charsets(full_type, body if is_text else b"", is_html=is_html)
     text = decode(body, header_charset, meta) if is_text else ""
     charset = header_charset or meta
     parsed = _read_html(url, text, charset) if is_html else _Parsed(lines=_lines(text))
@@ -250,7 +259,7 @@ def digest(
     if is_text and not is_html:
         references += [absolute(url, found, charset) for found in _plain_references(url, media, text)]
     elif url.lower().endswith(".gz") and "sitemap" in url.lower():
-        references += [absolute(url, html.unescape(found)) for found in _LOC.findall(_gunzip(body))]
+        references += [absolute(url, html.unescape(found)) for found in _LOC.findall(gunzip(body))]
     location = next(iter(grouped.get("location", [])), "")
     # header bytes arrive as latin-1 or surrogates: give a UTF-8 location its characters back
     location = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -308,7 +317,8 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line for raw in text.splitlines() if (line := " ".join(raw.split())))
 
 
-def _gunzip(body: bytes) -> str:
+def gunzip(body: bytes) -> str:
+    """The text of a compressed sitemap, at most 16 MB; "" when it is none."""
     try:
         return zlib.decompressobj(31).decompress(body, 16_000_000).decode("utf-8", "replace")
     except zlib.error:

@@ -91,7 +91,7 @@ def parse(section: Section) -> list[Observation]:
     """One `certificate` per path.  `names` are the subject alternative names (else the common name); dates ISO 8601.
 
     `chain` is `self-signed`, `complete` (each one's issuer follows), `leaf only` or `broken`; `chain_names` are the subjects after the first.
-    `weak` are reasons to replace it.  `key_matches` is always None: keys are not read.
+    `chain_path` is the chain's own file, '' where there is none.  `weak` are reasons to replace it.  `key_matches` is always None: keys are not read.
     """
     found: list[Observation] = []
     seen: set[str] = set()
@@ -160,6 +160,7 @@ def _certificate(group: list[Block]) -> Observation:
         "key_there": {"there": True, "missing": False}.get(state),
         "key_matches": None,
         "real_path": more["real"].value if "real" in more else "",
+        "chain_path": more["chain"].value if "chain" in more else "",
     }
     return Observation("certificate", data, block.line)
 

@@ -208,7 +208,7 @@ class _Server:
             {"certificate": self.path(certificate), "key": self.path(key)} if any(entry["tls"] for entry in listen) else None,
             proxy, fastcgi, php, _redirect(block), access, _htaccess(docroot, block, own),
             any(bool(entry["default"]) for entry in listen), problems,
-            php_handler=handler, php_values=php_values(block, own),
+            php_handler=handler, php_values=php_values(block, own), userdirs=_userdirs(block), hsts=_hsts(block) or _hsts(own),
         )  # fmt: skip
 
     def _aliased(self, block: list[Line]) -> str:
@@ -231,6 +231,14 @@ class _Server:
         place = roots[-1] if roots else _values(self.top, "proxypass")[0]
         args = unique([f"{address or '*'}:{port}" for address, port, _kind in free])
         return [self.vhost(Line("virtualhost", args, place.file or main, place.line, self.top), True)]
+
+
+def _userdirs(block: list[Line]) -> list[str]:
+    """The folders of `UserDir` in the vhost itself; what all vhosts inherit from the main server makes none of them a site of homes."""
+    lines = _values(block, "userdir")
+    if any([word.lower() for word in line.args] == ["disabled"] for line in lines):
+        return []  # for everybody, but for those that `enabled` names; they have no folder without a line of its own
+    return unique([word for line in lines if line.args[0].lower() not in {"enabled", "disabled"} for word in line.args])
 
 
 def _passes_everything(block: list[Line]) -> bool:
@@ -288,6 +296,17 @@ def _redirect(block: list[Line]) -> str:
                 return args[1]
             conditions = []
     return ""
+
+
+def _hsts(block: list[Line]) -> str:
+    """What `Header always set Strict-Transport-Security VALUE` sends, '' when it is taken out again."""
+    value = ""
+    for line, within in deep(block):
+        words = line.args[1:] if line.args[:1] in (["always"], ["onsuccess"]) else line.args
+        here = within is None or within.name.startswith("if")
+        if here and line.name == "header" and len(words) > 1 and words[1].lower() == "strict-transport-security":
+            value = words[2] if words[0].lower() in {"set", "add", "append", "merge", "setifempty"} and len(words) > 2 else ""
+    return value
 
 
 def _htaccess(docroot: str, block: list[Line], main: list[Line]) -> bool:

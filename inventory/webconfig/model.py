@@ -20,7 +20,9 @@ class Vhost:
     """One parsed block.  `listen` are {address, port, tls, default}; `access_log` are [path, format]; `contexts` are Tomcat's
     applications beside the root, as [path, directory]; `datasources` are the databases that its root's context names, as {url, user,
     file, line}.  `php_handler` says which PHP answers: `module`, `fpm ADDRESS`, `fcgid WRAPPER`, `cgi PROGRAM`,
-    `suphp`, `off`, '' when none was told; `php_values` are the settings that the configuration gives it, {name: value}."""
+    `suphp`, `off`, '' when none was told; `php_values` are the settings that the configuration gives it, {name: value}; `userdirs` are the
+    folders in users' homes that it serves as /~USER.
+    `hsts` is the value of the Strict-Transport-Security header that it sends; `forces_tls`: it serves, but sends plain HTTP on to HTTPS."""
 
     server: str
     names: list[str]
@@ -42,10 +44,14 @@ class Vhost:
     datasources: list[dict[str, Any]] = field(default_factory=list)
     php_handler: str = ""
     php_values: dict[str, str] = field(default_factory=dict)
+    userdirs: list[str] = field(default_factory=list)
+    hsts: str = ""
+    forces_tls: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {name: _copy(value) if isinstance(value, (list, dict)) else value for name, value in vars(self).items()}
+        """Plain data; `userdirs` stands there only where there are some."""
+        shown = {name: value for name, value in vars(self).items() if name != "userdirs" or value}
+        return {name: _copy(value) if isinstance(value, (list, dict)) else value for name, value in shown.items()}
 
     @property
     def secure(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from inventory.webconfig.model import Vhost, WebConfig, unique
-from inventory.webconfig.nginx_text import Directive, expand, parse
+from inventory.webconfig.nginx_text import HSTS, Directive, expand, parse
 from inventory.webconfig.tree import Tree
 
 __all__ = ["parse", "read"]
@@ -219,7 +219,24 @@ def _vhost(server: Directive, http: _Http, enabled: bool) -> Vhost:
     return Vhost(
         "nginx", names, listen, docroot, server.file, server.line, enabled, tls, proxy, fastcgi, bool(fastcgi), _redirect(block), access,
         False, default, problems, php_handler=f"fpm {' '.join(fastcgi)}" if fastcgi else "", php_values=_php_values(given),
+        hsts=_hsts(block, http.directives), forces_tls=_forces_tls(block),
     )  # fmt: skip
+
+
+def _hsts(block: list[Directive], outside: list[Directive]) -> str:
+    """The header that `/` is answered with: an inner block's comes before the outer one's."""
+    home = [item for item in _all(block, "location") if item.args in (["/"], ["^~", "/"])]
+    for level in (*(item.block or [] for item in home), block, outside):
+        found = [item.args[1] for item in _all(level, "add_header") if len(item.args) > 1 and item.args[0].lower() == HSTS]
+        if found:
+            return found[-1]
+    return ""
+
+
+def _forces_tls(block: list[Directive]) -> bool:
+    """`if ($scheme = http) { return 301 https://...; }` in a server that also listens for TLS."""
+    tested = [item for item in _all(block, "if") if {text.strip("()") for text in item.args} & {"$scheme", "$https"}]
+    return any(re.match(r"https://", _moved(item.block or [])) for item in tested)
 
 
 def _php_values(directives: list[tuple[Directive, _Values]]) -> dict[str, str]:

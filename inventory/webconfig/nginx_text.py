@@ -29,6 +29,7 @@ KEPT = {
 """Directives without a block that say what a vhost is.  The others (headers, buffers, parameters) are most of what snippets hold, and a
 thousand vhosts include the same snippets."""
 PHP_VALUES = (["PHP_VALUE"], ["PHP_ADMIN_VALUE"])
+HSTS = "strict-transport-security"
 _ENTRIES = {"map", "upstream", "geo", "split_clients", "match"}
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 
@@ -176,6 +177,7 @@ def expand(
             and not every
             and item.name not in KEPT
             and not (item.name == "fastcgi_param" and item.args[:1] in PHP_VALUES)
+            and not (item.name == "add_header" and item.args and item.args[0].lower() == HSTS)
         ):
             continue
         if not config.spend(1, item.file, item.line):

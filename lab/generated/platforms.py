@@ -73,7 +73,6 @@ def platforms(campus: Campus) -> dict[str, Any]:
             "colocation": {"yearly": 1000, "per_u": 800, "per_100w": 300},
             "retire": {"archive_per_gb": 1},
         },
-        "waves": {"moves_per_wave": 10},
     }
 
 

@@ -70,6 +70,11 @@ judge.cs A 198.51.100.17
 www.math A 198.51.100.18
 seminar.math A 198.51.100.18
 notes.math A 198.51.100.18
+bio A 198.51.100.19
+www.bio A 198.51.100.19
+herbarium.bio A 198.51.100.19
+med A 198.51.100.20
+www.med A 198.51.100.20
 X
 chown bind:bind "/var/lib/bind/db.$DOMAIN"
 systemctl restart named

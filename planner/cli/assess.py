@@ -12,9 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, model
+from inventory.conditions import Facts
 from inventory.errors import InputError, NotFound
-from planner import assessment, facts, flips, policy, verdicts, wording, workspace
-from planner.cli.output import Json, emit, note, say, table, visible
+from planner import assessment, facts, flips, policy, signs, verdicts, workspace
+from planner.cli import explaining
+from planner.cli.explaining import score
+from planner.cli.output import Json, emit, note, table, visible
 
 WhatIf = Annotated[
     list[str],
@@ -41,38 +44,48 @@ def assess(
     space = workspace.find()
     today = catalogue.now().date()
     with space.open_catalogue().session() as session:
-        items = [catalogue.workload_by_name(session, name) for name in sites] if sites else list(_all(session))
-        assembly = facts.Assembly(session, space, today, items if sites else None)
         if what_if:
-            rows = _supposed(assembly, items, _changes(what_if))
+            items = _chosen(session, sites)
+            rows = _supposed(facts.Assembly(session, space, today, items if sites else None), items, _changes(what_if))
             table(rows, ["site", "unit", "verdict", "would_be", "strength", "because"], as_json=as_json, empty="nothing would change")
             return
-        found = verdicts.update(session, assembly, items, catalogue.now(), everything=again)
-        rows = [_row(item, found.of[item.id]) for item in items]
+        if sites:
+            items = _chosen(session, sites)
+            found = verdicts.update(session, facts.Assembly(session, space, today, items), items, catalogue.now(), everything=again)
+        else:
+            found = verdicts.update_all(session, space, catalogue.now(), everything=again)
+        rows = [_row(name, unit, found.of[key]) for key, name, unit in _named(session, sites) if key in found.of]
     counts = Counter(row["verdict"] for row in rows)
     order = ["site", "unit", "verdict", "strength", "state", "score", "effort_h", "confidence", "open_questions"]
     table(rows, order, as_json=as_json, empty="no sites yet: planner discover")
     note(
-        f"{found.assessed} assessed, {len(items) - found.assessed} as before; "
+        f"{found.assessed} assessed, {len(rows) - found.assessed} as before; "
         + ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
     )
 
 
-def _all(session: Session) -> Iterator[model.Workload]:
-    yield from session.scalars(select(model.Workload).order_by(model.Workload.name))
+def _chosen(session: Session, sites: Sequence[str] | None) -> list[model.Workload]:
+    if not sites:
+        return list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
+    found = {item.id: item for item in (catalogue.workload_by_name(session, name) for name in sites)}  # one may be named twice
+    return list(found.values())
 
 
-def _row(item: model.Workload, data: Mapping[str, Any]) -> dict[str, Any]:
+def _named(session: Session, sites: Sequence[str] | None) -> Iterator[tuple[int, str, str | None]]:
+    if sites:
+        yield from ((item.id, item.name, item.unit_code) for item in _chosen(session, sites))
+        return
+    query = select(model.Workload.id, model.Workload.name, model.Workload.unit_code).order_by(model.Workload.name)
+    yield from ((key, name, unit) for key, name, unit in session.execute(query))
+
+
+def _row(name: str, unit: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
     best = next((entry for entry in data["placements"] if entry["placement"] == data["recommendation"]), None)
     return {
-        "site": item.name, "unit": item.unit_code, "verdict": data["recommendation"], "strength": data["strength"],
-        "state": best["state"] if best else "", "score": _range(best["low"], best["high"]) if best else "",
+        "site": name, "unit": unit, "verdict": data["recommendation"], "strength": data["strength"],
+        "state": best["state"] if best else "", "score": score(best["low"], best["high"]) if best else "",
         "effort_h": best["effort_h"] if best else None, "confidence": data["confidence"], "open_questions": len(data["would_settle"]),
     }  # fmt: skip
-
-
-def _range(low: float, high: float) -> str:
-    return f"{round(low)}" if round(low) == round(high) else f"{round(low)}–{round(high)}"
 
 
 def _changes(words: Sequence[str]) -> dict[str, Any]:
@@ -91,14 +104,19 @@ def _changes(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def _suppose(assembly: facts.Assembly, item: model.Workload, known: Facts, changes: Mapping[str, Any]) -> Facts:
+    """The facts if those were so: presumptions and fits are derived anew from them, unless they are what is supposed."""
+    if not changes:
+        return known
+    return flips.what_if(assembly.derived(item, flips.what_if(known, changes)), changes)
+
+
 def _supposed(assembly: facts.Assembly, items: Sequence[model.Workload], changes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    unknown = sorted(name for name in changes if name not in assembly.rules.facts)
-    if unknown:
-        note(f"no rule asks for {', '.join(unknown)}: planner rules")
+    _told_of_nothing(assembly, changes)
     rows = []
     for item in items:
         known = assembly.of(item)
-        now, then = assembly.assess(item, known), assembly.assess(item, flips.what_if(known, changes))
+        now, then = assembly.assess(item, known), assembly.assess(item, _suppose(assembly, item, known, changes))
         before, after = now.of(now.recommendation), then.of(then.recommendation)
         told = ((now.recommendation, before and before.state, now.strength), (then.recommendation, after and after.state, then.strength))
         if told[0] == told[1]:
@@ -118,6 +136,12 @@ def explain(
     site: Annotated[str, typer.Argument(help="A site by any of its names.")],
     placement: Annotated[str, typer.Option(help="Only this placement.")] = "",
     what_if: WhatIf = [],  # noqa: B006
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every rule, also what is unknown and what a ruled-out placement would ask.")
+    ] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="With the facts behind the verdict, the host's raw lines that prove them.")
+    ] = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Why a site's verdict is what it is, in sentences with the measured values; what is unknown, and which facts would turn it."""
@@ -127,82 +151,38 @@ def explain(
     with space.open_catalogue().session() as session:
         item = catalogue.workload_by_name(session, site)
         assembly = facts.Assembly(session, space, catalogue.now().date(), [item])
-        known = flips.what_if(assembly.of(item), _changes(what_if))
+        changes = _changes(what_if)
+        _told_of_nothing(assembly, changes)
+        known = _suppose(assembly, item, assembly.of(item), changes)
         verdict = assembly.assess(item, known, space.configuration.language)
         turning = flips.flips(known, assembly.rules, known=True)
         name, unit = item.name, item.unit_code
+        lines = explaining.lines(session, known, _asked(verdict, placement)) if evidence else {}
     if as_json:
         data = verdict.to_json()
         data["placements"] = [entry for entry in data["placements"] if placement in {"", entry["placement"]}]
         data["findings"] = [entry for entry in data["findings"] if not placement or placement in entry["placements"]]
-        emit({"site": name, "unit": unit, **data, "flips": [_flip(flip) for flip in turning]})
+        more = {"evidence": lines} if evidence else {}
+        emit({"site": name, "unit": unit, **data, "flips": [explaining.plain(flip) for flip in turning], **more})
         return
-    say(f"{visible(name)} (unit {unit or '?'}): {verdict.recommendation}, {_strength(verdict)}; confidence {verdict.confidence:.0%}")
-    if verdict.override is not None:
-        said = verdict.override
-        until = f", until {said.until.isoformat()}" if said.until else ""
-        say(
-            f"  {said.by} chose {said.placement}{until}: {visible(said.why)}"
-            + (f" (does not count: {verdict.void})" if verdict.void else "")
-        )
+    explaining.head(name, unit or "", verdict)
     for entry in verdict.placements:
         if placement in {"", entry.placement}:
-            _placement(entry, list(verdict.findings_on(entry.placement)))
-    _turning(turning, verdict)
+            explaining.placement(entry, list(verdict.findings_on(entry.placement)), everything=everything or bool(placement))
+    explaining.turning(turning, verdict, everything=everything)
+    if evidence:
+        explaining.evidence(known, lines)
 
 
-def _strength(verdict: assessment.Verdict) -> str:
-    shown = f"{verdict.strength}"
-    return (
-        f"{shown} (first in {verdict.holds:.0%} of the trials with other weights)"
-        if verdict.strength in {"leaning", "undecided"}
-        else shown
+def _asked(verdict: assessment.Verdict, placement: str) -> list[str]:
+    """The facts behind what holds for a placement, the recommended one without; for all where nothing is recommended."""
+    chosen = placement or verdict.recommendation
+    return sorted({name for one in verdict.findings if one.holds and (chosen == "none" or chosen in one.placements) for name in one.facts})
+
+
+def _told_of_nothing(assembly: facts.Assembly, changes: Mapping[str, Any]) -> None:
+    unknown = sorted(
+        name for name in changes if name not in assembly.rules.facts | signs.asked() | {f"cost.{p}" for p in policy.PLACEMENTS}
     )
-
-
-def _flip(flip: flips.Flip) -> dict[str, Any]:
-    known = {"is_known": flip.is_known, "known": flip.known}
-    return {"fact": flip.fact, "value": flip.value, "recommendation": flip.recommendation, "state": flip.state, **known}
-
-
-MARKS = {"block": "✗", "condition": "!", "utility": "±", "info": "·"}
-
-
-def _placement(entry: assessment.Placement, findings: Sequence[assessment.Finding]) -> None:
-    hours = f"{entry.effort_h:g}" if entry.effort_h == entry.effort_most_h else f"{entry.effort_h:g}–{entry.effort_most_h:g}"
-    say(
-        f"\n{entry.placement}: {entry.state}"
-        + ("" if entry.state == "ineligible" else f", score {_range(entry.low, entry.high)}, {hours} h of work")
-    )
-    if entry.state != "ineligible":
-        say("  " + ", ".join(f"{name} {_range(low, high)}" for name, (low, high) in entry.dimensions.items()))
-    for finding in sorted(findings, key=lambda item: (list(MARKS).index(item.effect), item.holds is None, item.rule)):
-        mark = "?" if finding.holds is None else MARKS[finding.effect]
-        points = f" ({finding.points:+d} {finding.dimension})" if finding.effect == "utility" else ""
-        hours = f" ({finding.effort_h:g} h)" if finding.effort_h else ""
-        say(f"  {mark} {visible(finding.message)}{points}{hours}   [{finding.rule}]")
-        if finding.holds is None:
-            say(f"      unknown: {', '.join(finding.missing)}")
-        elif finding.fix and finding.effect in {"block", "condition"}:
-            say(f"      → {finding.fix}" + (" (before the move begins)" if finding.gate else ""))
-
-
-def _turning(turning: Sequence[flips.Flip], verdict: assessment.Verdict) -> None:
-    unknown = [flip for flip in turning if not flip.is_known]
     if unknown:
-        say("\nUnknown, and would turn it:")
-        for flip in unknown:
-            say(f"  {flip.fact} {_value(flip.fact, flip.value)} → {flip.recommendation} {flip.state}")
-    together = sorted(set(verdict.would_settle) - {flip.fact for flip in unknown})
-    if together:
-        say(f"\nUnknown, and could turn it together with others: {', '.join(together)}")
-    placed = [flip for flip in turning if flip.is_known and flip.recommendation != verdict.computed]
-    if placed:
-        say("\nKnown, and would turn it if it were otherwise:")
-        for flip in placed:
-            now = visible(wording.show(flip.fact, flip.known))
-            say(f"  {flip.fact} is {now}; {_value(flip.fact, flip.value)} → {flip.recommendation}")
-
-
-def _value(name: str, value: Any) -> str:
-    return f"= {visible(wording.show(name, value))}"
+        note(f"no rule asks for {', '.join(map(visible, unknown))}: planner rules")

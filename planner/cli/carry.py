@@ -126,7 +126,8 @@ def run(
         states = _states(book, document)
         todo = [m for m in chosen if states[m["id"]].next is not None and (moves or not states[m["id"]].rolled_back)]
         todo, held = _permitted(book, space, document, todo, states)
-        if held and not todo:
+        done = sum(states[move["id"]].name == "done" for move in chosen)
+        if held and not todo and (moves or not done):
             raise PlanError("\n".join(held), hint=_SETTLE)
         for line in held:
             note(visible(line))
@@ -158,7 +159,6 @@ def run(
     if as_json:
         emit({"plan": document["id"], "run": carrier.run, "carried": [m["id"] for m in todo], "failed": failed, "held": held})
     elif not todo:
-        done = sum(states[move["id"]].name == "done" for move in chosen)
         say(f"nothing to do: {done} of {len(chosen)} moves are done; 0 changes")
     if failed:
         raise typer.Exit(RunError.exit_code)
@@ -215,17 +215,30 @@ def _permitted(
             "\n".join([f"{document['id']} is not of today:", *(f"  {visible(line)}" for line in lines[:40]), *more]),
             hint="planner plan makes the plan anew, planner plan diff shows what that changes; a move that has begun can go on by --move",
         )
+    for name, reasons in _together(document, held, states).items():
+        held.setdefault(name, []).extend(reasons)
     going = [move for move in moves if move["id"] not in held or (states[move["id"]].touched and not said[move["id"]].refused)]
     kept = {move["id"] for move in going}
     return going, [f"{move['id']}: {reason}" for move in moves if move["id"] not in kept for reason in held[move["id"]]]
 
 
+def _together(document: Mapping[str, Any], held: Mapping[str, list[str]], states: Mapping[str, journal.MoveState]) -> dict[str, list[str]]:
+    """What is held because a move of its own group is: sites with one database or docroot are not to be parted."""
+    found: dict[str, list[str]] = {}
+    for group in document["groups"]:
+        waiting = [name for name in group["moves"] if name in held and states[name].name != "done" and not states[name].touched]
+        for name in group["moves"]:
+            others = [other for other in waiting if other != name]
+            if others:
+                found[name] = [f"{', '.join(others)}, which it moves together with, may not be run"]
+    return found
+
+
 def waits_for(document: Mapping[str, Any], move: Mapping[str, Any], states: Mapping[str, journal.MoveState]) -> list[str]:
-    """Moves that have to be done before this one and are not.  Nothing tells of those that are carried out by hand."""
+    """Moves that have to be done before this one and are not.  Of those that people carry out, `planner plan done` tells."""
     groups = {group["group"]: group for group in document["groups"]}
-    by_hand = {item["id"] for item in document["moves"] if item["carried_out"] != "planner"}
     before = [name for group in groups[move["group"]]["after"] for name in groups[group]["moves"]]
-    return sorted(name for name in before if name not in by_hand and states[name].name != "done")
+    return sorted(name for name in before if states[name].name != "done")
 
 
 def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callable[[str], ssh.Peer]) -> None:
@@ -235,6 +248,8 @@ def _ready(space: workspace.Workspace, moves: list[dict[str, Any]], peer: Callab
         destination = move["destination"]
         machines |= {move["source"]["address"]: move["source"]["host"], destination["receiver_address"]: destination["receiver"]}
         machines |= {address: name for name, address in destination.get("node_addresses", {}).items()}
+        if destination.get("front"):
+            machines[destination["address"]] = destination["front"]
     problems = [f"{name} ({address}) has no trusted key" for address, name in sorted(machines.items()) if not peer(address).keys]
     for address, name in sorted(machines.items()):
         way = peer(address)
@@ -273,17 +288,20 @@ def status(plan_id: Named = "", as_json: Annotated[bool, Json] = False) -> None:
         approval = approvals.approval(session, document)
         standing = decisions.standing(session, catalogue.now().date())
         held = approvals.held(document, approvals.agreements(session, document), standing)
+    for name, reasons in _together(document, held, states).items():
+        held.setdefault(name, []).extend(reasons)
     rows = []
     for move in document["moves"]:
         now, by_planner = states[move["id"]], move["carried_out"] == "planner"
         rows.append(
             {
                 "wave": move["wave"], "move": move["id"], "placement": move["placement"],
-                "state": now.name if by_planner else move["carried_out"],
+                "state": now.name if by_planner or now.name == "done" else move["carried_out"],
                 "next": (now.next or "") if by_planner else "",
                 "done": sum(value == "done" for value in now.steps.values()), "of": len(now.steps),
                 "last": now.last.strftime("%Y-%m-%d %H:%M:%S") if now.last else "", "error": now.error, "steps": now.steps,
                 "held": held.get(move["id"], []) if by_planner and not now.touched else [],
+                "by": now.by,
             }
         )  # fmt: skip
     if not as_json:
@@ -302,23 +320,35 @@ def rollback(
     """Take a move back, from whatever step it is at.  What the destination took in since the cutover is shown first."""
     space = workspace.find()
     book = space.open_catalogue()
-    document = newest(book, space, plan_id)
+    document = _that_has(book, space, move) if not plan_id else newest(book, space, plan_id)
+    (chosen,) = _chosen(document, [move], 0)
+    if chosen["carried_out"] != "planner":
+        hint = f"planner plan done {chosen['id']} --withdraw, when it is not done after all"
+        raise InputError(f"{chosen['id']} is carried out by hand", hint=hint)
     bundle.check(space.plan_folder(document["id"]) / "bundle")
     with space.lock(f"run-{document['id']}"), _Live() as live:
-        (chosen,) = _chosen(document, [move], 0)
         now = _states(book, document)[chosen["id"]]
         if not now.touched:
             say(f"nothing to take back: {chosen['id']} is {now.name}")
             return
         carrier = _carrier(space, book, document, live)
         lines = [f"{chosen['id']}: back to {chosen['source']['host']}, from {now.touched[0]} on"]
-        if now.steps["cutover"] != "waiting":
+        if now.steps["cutover"] != "waiting" and chosen["placement"] != "retire":  # there, nothing is written at the destination
             lines += _divergence(chosen, carrier.hosts)
         _ask(live, lines, yes)
         execution.end_leftovers(carrier.bundle)
         with carrier.stop.listening(note):
             carrier.back(chosen, now)
     say(f"{chosen['id']} is rolled back: {chosen['site']} is served by {chosen['source']['host']}")
+
+
+def _that_has(book: catalogue.Catalogue, space: workspace.Workspace, name: str) -> dict[str, Any]:
+    """The newest plan that has the move: one that was made since leaves out what is done."""
+    with book.session() as session:
+        for row in session.scalars(select(model.Plan).order_by(model.Plan.created_at.desc(), model.Plan.id)):
+            if any(name in (move["id"], *move["names"]) for move in row.document.get("moves", ())):
+                return planstore.load(session, space, row.id)
+    return newest(book, space, "")
 
 
 def _divergence(move: Mapping[str, Any], hosts: equality.Hosts) -> list[str]:

@@ -211,7 +211,7 @@ def show(
         item = catalogue.workload_by_name(session, site)
         facts = {name: dict(fact) for name, fact in sorted(item.facts.items())}
         if evidence:
-            lines = _Lines(session)
+            lines = Lines(session)
             for fact in facts.values():
                 fact["lines"] = [lines.find(*place) for place in fact.get("evidence", [])[:3]]
         if as_json:
@@ -227,7 +227,7 @@ def show(
                 say(f"      ← {visible(line)}")
 
 
-class _Lines:
+class Lines:
     """Raw lines of stored transcripts, each transcript unpacked once."""
 
     def __init__(self, session: Session) -> None:

@@ -1,16 +1,18 @@
-"""`planner plan override`, `overrides`, `settle`, `agree`, `agreements`: what people decide and say beside the rules."""
+"""`planner plan override`, `overrides`, `settle`, `done`, `agree`, `agreements`: what people decide and say beside the rules."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, model
 from inventory.errors import InputError, NotFound, PlanError
-from planner import approvals, assessment, decisions, facts, freshness, planstore, workspace
+from planner import approvals, assessment, decisions, facts, freshness, journal, planstore, workspace
 from planner.cli.output import Json, note, say, table, visible
 from planner.cli.plans import By, Why, account, day
 from planner.decisions import OF_THE_PLAN, Decision, Kind
@@ -25,6 +27,7 @@ def add_to(group: typer.Typer) -> None:
     group.command("override")(override)
     group.command("overrides")(overrides)
     group.command("settle")(settle)
+    group.command("done")(done)
     group.command("agree")(agree)
     group.command("agreements")(agreements)
 
@@ -35,6 +38,10 @@ def _move(session: Session, name: str) -> dict[str, Any] | None:
         document = planstore.find(session).document
     except NotFound:
         return None
+    return _in(document, name)
+
+
+def _in(document: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     by_id = [move for move in document["moves"] if move["id"] == name]
     found = by_id or [move for move in document["moves"] if name in (move["site"], *move["names"])]
     if len(found) > 1:
@@ -185,6 +192,48 @@ def settle(
                 raise InputError(f"{planned['id']} has no gate {visible(rule)}", hint=f"its gates: {', '.join(gates) or 'none'}")
             decisions.add(session, Decision(site, names, "settled", rule, account(by), why, day(until), now))
     note(f"{planned['id']}: {visible(rule)} is {'not settled any more' if withdraw else 'settled'}, says {visible(account(by))}")
+
+
+# ---------------------------------------------------------------- carried out by hand
+
+
+def done(
+    move: Moved,
+    by: Annotated[str, typer.Option("--by", help="Who carried it out; none: the account that runs the command.")] = "",
+    comment: Annotated[str, typer.Option("--note", help="What was done, and where that is written down.")] = "",
+    on: Annotated[str, typer.Option("--on", help="The day on which it was done, YYYY-MM-DD; none: today.")] = "",
+    withdraw: Taken = False,
+) -> None:
+    """Say that a move which people carry out is done: what waits for it may go on, and a plan made anew leaves it out."""
+    space = workspace.find()
+    book = space.open_catalogue()
+    now = catalogue.now()
+    told = day(on) or now.date().isoformat()
+    if told > now.date().isoformat():
+        raise InputError(f"{told} is not over: what is done was done on a day until today")
+    if not comment.strip() and not withdraw:
+        raise InputError("what was done?", hint='--note "...": it stands in the journal beside your name')
+    with space.lock("decisions"):
+        with book.session() as session:
+            document, planned = _any(session, move)
+            state = journal.read(session, document)[planned["id"]]
+        if planned["carried_out"] != "by hand":
+            raise PlanError(f"{planned['id']} is carried out by the planner", hint=f"planner run --move {planned['id']}")
+        if withdraw == (state.name != "done"):
+            raise InputError(f"{planned['id']} is {'not said to be done' if withdraw else 'done already, says ' + state.by}")
+        writer = journal.Writer(book, str(document["id"]), "by hand")
+        event = "undone" if withdraw else "done"
+        writer.write(planned["id"], journal.BY_HAND, event, by=account(by), note=comment.strip(), on="" if withdraw else told)
+    note(f"{planned['id']}: {'not done after all' if withdraw else f'done on {told}'}, says {visible(account(by))}")
+
+
+def _any(session: Session, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The newest plan that has the move, and the move: a plan made since leaves out what is done.  Raises NotFound, InputError."""
+    for row in session.scalars(select(model.Plan).order_by(model.Plan.created_at.desc(), model.Plan.id)):
+        found = _in(row.document, name)
+        if found is not None:
+            return dict(row.document), found
+    raise NotFound(f"no plan has a move {visible(name)}", hint="planner plan show lists them")
 
 
 # ---------------------------------------------------------------- units' agreement

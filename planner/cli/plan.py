@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from sqlalchemy.orm import Session
 
-from inventory import catalogue
+from inventory import catalogue, model
 from inventory.errors import InputError, NotFound
-from planner import planstore, wording, workspace
+from planner import plandocument, planstore, wording, workspace
 from planner.cli import overrides
 from planner.cli import plans as editing
 from planner.cli.output import Json, emit, note, say, table, visible
 
+if TYPE_CHECKING:
+    from planner.planning.values import Inputs, Made
+
+MOVED = re.compile(r"plan-[0-9a-f]{10} has (moved|begun to move) it")
+"""How `planning.subjects.stays` tells of what an earlier plan did."""
 Start = Annotated[
     str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")
 ]
@@ -35,23 +42,53 @@ def add(app: typer.Typer) -> None:
     app.add_typer(plans, name="plan")
 
 
-def plan_make(context: typer.Context, start: Start = "", as_json: Annotated[bool, Json] = False) -> None:
+Afresh = Annotated[
+    bool, typer.Option("--afresh", help="Lay all nights and places anew; else those of the approved plan are kept where they can be.")
+]
+
+
+def plan_make(context: typer.Context, start: Start = "", afresh: Afresh = False, as_json: Annotated[bool, Json] = False) -> None:
     """Make the plan: move groups, dates, destinations on finite capacity, what is lacking; and a fingerprint over all of it."""
     if context.invoked_subcommand:
         return
-    from planner.planning import gathering, making
+    from planner.planning import making
 
     space = workspace.find()
     now = catalogue.now()
     with space.open_catalogue().session() as session:
-        inputs, problems = gathering.inputs(session, space, now.date(), _day(start) or now.date())
-        for problem in problems:
-            note(problem)
-        document = making.document(making.make(inputs))
+        inputs, made = _made(session, space, start, afresh)
+        document = making.document(made)
         known = {inputs.ids[item.name]: item.facts for item in inputs.moving}
         path = planstore.keep(session, space, document, known, now)
     note(f"wrote {path}")
+    if document["follows"]:
+        note(f"nights and places of {document['follows']}, which is approved, are kept where they can be")
     _print(document, as_json)
+
+
+def _made(session: Session, space: workspace.Workspace, start: str, afresh: bool = False) -> tuple[Inputs, Made]:
+    """What a plan is made from today, and the plan before it is written down; what could not be read is told.
+
+    It follows the approved plan.  Where nothing has changed it follows what that followed, and so is the same plan again.
+    """
+    from dataclasses import replace
+
+    from planner.planning import former, gathering, making
+
+    today = catalogue.now().date()
+    inputs, problems = gathering.inputs(session, space, today, _day(start) or today)
+    for problem in problems:
+        note(visible(problem))
+    approved = None if afresh else planstore.approved(session)
+    if approved is None or approved.document.get("format") != plandocument.FORMAT:
+        return inputs, making.make(inputs)
+    before = session.get(model.Plan, approved.document.get("follows") or "")
+    same = replace(inputs, former=former.read(before.document) if before is not None else None)
+    made = making.make(same)
+    if making.document(made)["fingerprint"] == approved.fingerprint:
+        return same, made
+    follows = replace(inputs, former=former.read(approved.document))
+    return follows, making.make(follows)
 
 
 def _day(text: str) -> date | None:
@@ -65,7 +102,7 @@ def plan_show(name: Named = "", as_json: Annotated[bool, Json] = False) -> None:
     """The plan: what moves where and when, what stays and why, and what is lacking."""
     space = workspace.find()
     with space.open_catalogue().session() as session:
-        document = planstore.load(session, space, visible(name))
+        document = planstore.look(session, space, visible(name))
     _print(document, as_json)
 
 
@@ -79,21 +116,33 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
             "unit": move["unit"], "placement": move["placement"], "from": move["source"]["host"], "to": move["destination"]["platform"],
             "size": wording.show("bytes", move["bytes"]), "by": move["carried_out"],
             "gates": sum(not gate["settled"] for gate in move["gates"]),
+            "pilot": "pilot" if move["schedule"] and move["schedule"].get("pilot") else "",
         }
         for move in document["moves"]
     ]  # fmt: skip
     say(f"{document['id']}  fingerprint {document['fingerprint']}")
-    table(rows, ["wave", "cutover", "move", "unit", "placement", "from", "to", "size", "by", "gates"], as_json=False, empty="nothing moves")
-    if document["left"]:
+    table(
+        rows,
+        ["wave", "cutover", "move", "unit", "placement", "from", "to", "size", "by", "gates", "pilot"],
+        as_json=False,
+        empty="nothing moves",
+    )
+    moved = [entry for entry in document["left"] if MOVED.match(entry["why"])]
+    stays = [entry for entry in document["left"] if entry not in moved]
+    if moved:
+        say("\nMoved already, or on the way:")
+        table(moved, ["site", "unit", "why"], as_json=False, empty="")
+    if stays:
         say("\nStays where it is:")
-        table(document["left"], ["site", "unit", "recommendation", "why"], as_json=False, empty="")
+        table(stays, ["site", "unit", "recommendation", "why"], as_json=False, empty="")
+    _print_hosts(document)
     if document["shortfall"]:
         say("\nLacking:")
         rows = [
             {**entry, "lacking": wording.show(entry["resource"], entry["lacking"]), "for": len(entry["for"])}
             for entry in document["shortfall"]
         ]
-        table(rows, ["kind", "zone", "resource", "lacking", "by", "for"], as_json=False, empty="")
+        table(rows, ["kind", "zone", "labels", "resource", "lacking", "nodes", "by", "for"], as_json=False, empty="")
     for entry in document["addresses_missing"]:
         say(f"IPv{entry['version']} addresses lacking: {entry['lacking']}")
     costs = document["costs"]
@@ -105,6 +154,22 @@ def _print(document: dict[str, Any], as_json: bool) -> None:
         say(f"! {visible(problem)}")
 
 
+def _print_hosts(document: dict[str, Any]) -> None:
+    free = document.get("hosts_free") or []
+    off = sorted((entry for entry in free if entry["on"]), key=lambda entry: (entry["on"], entry["host"]))
+    kept = [{**entry, "kept_by": _few(entry["kept_by"])} for entry in free if not entry["on"]]
+    if off:
+        say("\nCan be switched off:")
+        table(off, ["on", "host"], as_json=False, empty="")
+    if kept:
+        say("\nMust be kept running:")
+        table(kept, ["host", "kept_by"], as_json=False, empty="")
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
 def plan_why(
     move: Annotated[str, typer.Argument(help="A move's id, or its site.")],
     plan: Annotated[str, typer.Option("--plan", help="A plan's id; none: the newest.")] = "",
@@ -113,7 +178,7 @@ def plan_why(
     """Why a move is on its date and not earlier, with what it moves together, and what it waits for."""
     space = workspace.find()
     with space.open_catalogue().session() as session:
-        document = planstore.load(session, space, visible(plan))
+        document = planstore.look(session, space, visible(plan))
     found = _move(document, move)
     group = next(one for one in document["groups"] if one["group"] == found["group"])
     if as_json:
@@ -146,6 +211,11 @@ def plan_why(
             say(f"  {visible(line)}")
     if group["after"]:
         say(f"\nAfter {', '.join(group['after'])}")
+    if closed := found["retirement"]:
+        answer = f"lead to {closed['redirect']}" if closed["redirect"] else "answer 410"
+        place = f"{found['destination']['receiver']}:{closed['folder']}"
+        say(f"\nClosed: archived to {place}, kept until {closed['keep_until'] or 'no date yet'}; its names {answer}")
+        say(f"  the old host may be wiped from {closed['wipe_from'] or 'no date yet'} on")
     for gate in found["gates"]:
         say(f"\nGate {gate['rule']}{' (settled)' if gate['settled'] else ''}: {visible(gate['message'])}")
     if found["note"]:
@@ -153,9 +223,16 @@ def plan_why(
 
 
 def _move(document: dict[str, Any], name: str) -> dict[str, Any]:
-    for move in document["moves"]:
-        if name in {move["id"], move["site"], *move["names"]}:
-            return dict(move)
+    """The move of that id or site.  Raises NotFound with why a site that stays does so, InputError for the name of several."""
+    by_id = [move for move in document["moves"] if name == move["id"]]
+    found = by_id or [move for move in document["moves"] if name in {move["site"], *move["names"]}]
+    if len(found) > 1:
+        raise InputError(f"{visible(name)} is the name of several moves", hint="one of " + ", ".join(move["id"] for move in found))
+    if found:
+        return dict(found[0])
+    for entry in document["left"]:
+        if name in {entry["site"], entry["site"].partition("@")[0]}:
+            raise NotFound(f"{visible(name)} does not move: {visible(entry['why'])}", hint=f"planner explain {visible(entry['site'])}")
     raise NotFound(f"{document['id']} has no move {visible(name)}", hint="planner plan show lists them")
 
 
@@ -166,27 +243,16 @@ def plan_shift(
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """What would follow if a move had another date: what else moves, and what that date breaks.  Nothing is stored."""
-    from planner import shifting
-    from planner.planning import gathering, making
+    from planner.planning import making
 
     space = workspace.find()
     day = _day(to)
     if day is None:
         raise InputError("to which date?", hint="YYYY-MM-DD")
     with space.open_catalogue().session() as session:
-        now = catalogue.now().date()
-        inputs, _ = gathering.inputs(session, space, now, _day(start) or now)
-        made = making.make(inputs)
-    identity = next((key for name, key in inputs.ids.items() if move in {key, name}), move)
-    items = [item for item in inputs.moving if item.name not in made.left]
-    effects = shifting.shift(
-        making.scheduled_moves(items, inputs.ids, made.groups, inputs.rules),
-        inputs.calendar,
-        inputs.first_day,
-        identity,
-        day,
-        former=made.schedule,
-    )
+        inputs, made = _made(session, space, start)
+    identity = _identity(inputs, made, move)
+    effects = making.shifted(made, identity, day)
     language = space.configuration.language
     rows = [
         {"move": one.name, "from": _shown(one.before), "to": _shown(one.after), "days": one.days}
@@ -209,6 +275,20 @@ def plan_shift(
     note(f"to keep that date: planner plan override {identity} --cutover {day} --why ...")
 
 
+def _identity(inputs: Inputs, made: Made, name: str) -> str:
+    """A move's id by itself or by one of its site's names.  Raises NotFound, InputError."""
+    moving = {inputs.ids[item.name]: {item.name, *map(str, item.names)} for item in made.moving}
+    found = [name] if name in moving else sorted(identity for identity, names in moving.items() if name in names)
+    if len(found) > 1:
+        raise InputError(f"{visible(name)} is the name of several moves", hint="one of " + ", ".join(found))
+    if not found:
+        why = next((text for site, text in made.left.items() if name in {site, site.partition("@")[0]}), "")
+        raise NotFound(
+            f"{visible(name)} does not move" + (f": {visible(why)}" if why else ""), hint="planner plan show lists moves, and what stays"
+        )
+    return found[0]
+
+
 def _shown(day: date | None) -> str:
     return day.isoformat() if day else "no date"
 
@@ -220,13 +300,11 @@ def plan_prove(
 ) -> None:
     """How near the plan's highest load is to the lowest that any placement could have: a bound proven by HiGHS (an optional package)."""
     from planner import proof
-    from planner.planning import fitting_in, gathering, making
+    from planner.planning import fitting_in
 
     space = workspace.find()
     with space.open_catalogue().session() as session:
-        now = catalogue.now().date()
-        inputs, _ = gathering.inputs(session, space, now, _day(start) or now)
-        made = making.make(inputs)
+        _, made = _made(session, space, start)
     bound = proof.prove(made.nodes, made.demands, made.placed, made.occupied, spare=fitting_in.spare(space.platforms), limit=seconds)
     row = {
         "achieved": round(bound.achieved, 4),
@@ -253,7 +331,9 @@ def plan_calendar(
     space = workspace.find()
     with space.open_catalogue().session() as session:
         row = planstore.find(session, visible(plan))
-        document, at = planstore.load(session, space, row.id), row.created_at
+        document, at = planstore.look(session, space, row.id), row.created_at
+    if unit and not any(move["unit"] == unit for move in document["moves"]):
+        raise NotFound(f"{document['id']} moves nothing of the unit {visible(unit)}", hint="planner plan show lists the moves' units")
     calendar = calendars.load(space.root / freshness.CALENDAR)
     stamp = at if at.tzinfo else at.replace(tzinfo=UTC)
     data = plandates.exported(document, calendar, stamp, space.configuration.language, unit)

@@ -1,4 +1,4 @@
-"""`planner report`: everything that is known and done, as one HTML file for the center's head and the units."""
+"""`planner report`: everything that is known and done, as one HTML file for the center's head and the units, or as a workbook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from planner import report, workspace
+from inventory import catalogue
+from planner import calendars, facts, report, reportsheet, workspace
 from planner.cli.output import note
 
 
@@ -27,15 +28,23 @@ def add(app: typer.Typer) -> None:
 
 def make(
     output: Annotated[Path | None, typer.Option(help="The file to write; none: reports/report.html in the workspace.")] = None,
+    xlsx: Annotated[
+        Path | None, typer.Option(help="Write a workbook for the leadership to this file; the page then only with --output.")
+    ] = None,
     language: Annotated[Language | None, typer.Option(help="The report's language; none: the workspace's.")] = None,
 ) -> None:
     """One self-contained HTML file: units, hosts, sites with verdicts and evidence, the plan, its runs and their verification."""
     space = workspace.find()
     spoken = language.value if language else space.configuration.language
-    rules = space.rules
     now = datetime.now().astimezone().replace(microsecond=0)
+    calendar = calendars.load(space.root / calendars.FILE)
     with space.open_catalogue().session() as session:
-        found = report.gather(session, now, rules=rules, language=spoken)
-    path = output or space.root / "reports" / "report.html"
-    report.write(path, report.render(found, spoken))
-    note(f"wrote {path}")
+        known = facts.Assembly(session, space, catalogue.now().date())
+        found = report.gather(session, now, known=known, platforms=space.platforms, calendar=calendar, language=spoken)
+    if xlsx is None or output is not None:
+        path = output or space.root / "reports" / "report.html"
+        report.write(path, report.render(found, spoken))
+        note(f"wrote {path}")
+    if xlsx is not None:
+        report.write(xlsx, reportsheet.workbook(found, spoken))
+        note(f"wrote {xlsx}")

@@ -35,11 +35,12 @@ def verify(
         names = [str(name) for name in item.names if valid_name(str(name))]
         seeds = [str(path) for path in item.facts.get("use.top_urls", {}).get("value", [])]
         address = item.host.address
+        tls = item.facts.get("site.tls", {}).get("value") is True
     if space.scope.refuses(at):
         raise InputError(space.scope.refuses(at), hint=f"see scope in {space.root / workspace.FILE}")
     if not names:
         raise InputError(f"{visible(site)} has no DNS name to ask for")
-    result = verification.compare_site(names, address, at, seeds, verification.Limits(pages=pages))
+    result = verification.compare_site(names, address, at, seeds, verification.Limits(pages=pages), tls=tls)
     data = result.to_json()
     if save is not None:
         import json

@@ -1,20 +1,26 @@
-"""Platforms as nodes with room, and what each workload needs on them.  Pure.
+"""Platforms as nodes with room, what each workload needs on them, and what holds room meanwhile.  Pure.
 
 In: the platforms; subjects with their dates.  Out: `Node`s, `Demand`s and `Occupied` for `planner.placement`.  A day is its ordinal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
-from planner.fitting import series
+from planner.fitting import family, series
 from planner.placement import Demand, Node, Occupied
-from planner.planning.subjects import Subject
-from planner.platforms import Platforms
+from planner.planning.subjects import PLACES, Subject
+from planner.platforms import STANDARD, Platforms
 
 UNKNOWN_HEIGHT_U = 2
 """What is planned for a machine whose height the register does not tell: the commonest height of a rack server with disks."""
+QUOTA = 1_000_000_000
+"""Disk planned for a site of unknown size where no virtual-host server states a quota: the larger of the quotas that are usual."""
+
+
+# ---------------------------------------------------------------- platforms
 
 
 def nodes(platforms: Platforms) -> list[Node]:
@@ -23,7 +29,7 @@ def nodes(platforms: Platforms) -> list[Node]:
     found = []
     for host in platforms.virtual_hosts:
         capacity = _stated(accounts=host.accounts, disk_bytes=host.disk_bytes, cpus=host.cpus, memory_bytes=host.memory_bytes)
-        labels = {*host.labels, *(f"PHP {version}" for version in host.php), *(text.split()[0] for text in host.databases)}
+        labels = {*host.labels, *(f"PHP {version}" for version in host.php), *(_product(text) for text in host.databases)}
         found.append(Node(host.name, "virtual-host", capacity, _used(host.used, capacity), host.zone, frozenset(labels), share))
     for cluster in platforms.site_clusters:
         capacity = _stated(disk_bytes=cluster.disk_bytes, cpus=cluster.cpus, memory_bytes=cluster.memory_bytes)
@@ -48,6 +54,11 @@ def _used(used: object, capacity: Mapping[str, float]) -> dict[str, float]:
     return {name: float(getattr(used, name, 0) or 0) for name in capacity}
 
 
+def _product(text: str) -> str:
+    """The label of a database that is on offer, or is used; MySQL's data goes to MariaDB as it is (`fit.database` says the same)."""
+    return f"database {family(text.split(maxsplit=1)[0])}" if text.strip() else ""
+
+
 def spare(platforms: Platforms) -> tuple[str, ...]:
     """The kinds that must bear the loss of a node: where the center asks for it, and there is another to bear it."""
     if platforms.reserve.nodes == 0:
@@ -60,37 +71,75 @@ def spare(platforms: Platforms) -> tuple[str, ...]:
     return tuple(kind for kind in kinds if all(count > 1 for (one, _), count in counts.items() if one == kind))
 
 
+def _owner(address: str, platforms: Platforms) -> tuple[str, str]:
+    """(placement, name) of the platform that a machine belongs to, ('', '') when it is none of ours."""
+    for host in platforms.virtual_hosts:
+        if host.address == address:
+            return "virtual-host", host.name
+    for cluster in platforms.site_clusters:
+        if address in {cluster.front.address, *(node.address for node in cluster.nodes)}:
+            return "site-cluster", cluster.name
+    return "", ""
+
+
+def is_ours(address: str, platforms: Platforms) -> bool:
+    """Whether a machine belongs to one of our platforms."""
+    return bool(_owner(address, platforms)[0])
+
+
+def arrived(item: Subject, platforms: Platforms) -> str:
+    """Why a workload that stands on the kind of platform that it should need not move; '' when it does.  An admin may choose another."""
+    kind, name = _owner(item.address, platforms)
+    chosen = item.decisions.get("node")
+    return f"it is on {name} already" if kind == item.placement and (chosen is None or chosen.value == name) else ""
+
+
+# ---------------------------------------------------------------- what workloads need there
+
+
 def demand(item: Subject, identity: str, start: date, platforms: Platforms, profile: str) -> tuple[Demand, list[str]]:
-    """What a workload needs at its destination, and what had to be assumed."""
+    """What a workload needs at its destination, and what had to be assumed.  A node that does not exist binds nobody (`unpinned`)."""
     assumed: list[str] = []
+    amounts = needs(item, item.placement, platforms, assumed)
     labels: set[str] = set()
-    held = item.size.disk_bytes
-    if item.placement == "vps":
-        needs = _flavour(item, platforms, assumed)
-    elif item.placement == "colocation":
-        needs = _machine(item, assumed)
-    else:
-        if held is None:
-            quota = max((host.quota_bytes for host in platforms.virtual_hosts), default=1_000_000_000)
-            held = quota
-            assumed.append("its size is unknown: the quota of a virtual host is planned for it")
-        needs = {"disk_bytes": float(held)}
-        if item.placement == "virtual-host":
-            needs["accounts"] = 1.0
-            needs |= _stated(cpus=item.size.cpus, memory_bytes=item.size.memory_bytes)
-            if item.value("site.php") and item.value("fit.php_destination"):
-                labels.add(f"PHP {item.value('fit.php_destination')}")
-            if item.value("database.used") and str(item.value("database.product", "")).lower() in {"mysql", "mariadb"}:
-                labels.add("MariaDB")
-        else:
-            labels.add(f"profile {profile}")
+    if item.placement == "virtual-host":
+        if item.value("site.php") and item.value("fit.php_destination"):
+            labels.add(f"PHP {item.value('fit.php_destination')}")
+        product = str(item.value("database.product", "") or "")
+        if item.value("database.used") and product and family(product) != "sqlite":
+            labels.add(_product(product))
+    elif item.placement == "site-cluster":
+        labels.add(f"profile {profile}")
     pinned = item.decisions.get("node")
-    return (
-        Demand(
-            identity, item.placement, needs, start.toordinal(), labels=frozenset(labels), pinned=pinned.value if pinned is not None else ""
-        ),
-        assumed,
-    )
+    node = pinned.value if pinned is not None and pinned.value in platforms.places(item.placement) else ""
+    return Demand(identity, item.placement, amounts, start.toordinal(), labels=frozenset(labels), pinned=node), assumed
+
+
+def unpinned(items: Iterable[Subject], platforms: Platforms) -> list[str]:
+    """Sentences on decisions for a node that is none, or not of the kind that the workload goes to."""
+    found = []
+    for item in items:
+        pinned = item.decisions.get("node")
+        if pinned is not None and item.placement in PLACES and pinned.value not in platforms.places(item.placement):
+            there = ", ".join(platforms.places(item.placement)) or "there is none"
+            kind = PLACES[item.placement]
+            found.append(f"{item.name}: {pinned.by} chose {pinned.value}, which is no {kind} ({there}); it is placed as if nobody had")
+    return found
+
+
+def needs(item: Subject, placement: str, platforms: Platforms, assumed: list[str]) -> dict[str, float]:
+    """Resource → amount on a node of that placement; what had to be assumed is added to `assumed`."""
+    if placement == "vps":
+        return _flavour(item, platforms, assumed)
+    if placement == "colocation":
+        return _machine(item, assumed)
+    held = item.size.disk_bytes
+    if held is None:
+        held = max((host.quota_bytes for host in platforms.virtual_hosts), default=QUOTA)
+        assumed.append("its size is unknown: the quota of a virtual host is planned for it")
+    if placement == "virtual-host":
+        return {"disk_bytes": float(held), "accounts": 1.0, **_stated(cpus=item.size.cpus, memory_bytes=item.size.memory_bytes)}
+    return {"disk_bytes": float(held)}
 
 
 def _flavour(item: Subject, platforms: Platforms, assumed: list[str]) -> dict[str, float]:
@@ -101,7 +150,7 @@ def _flavour(item: Subject, platforms: Platforms, assumed: list[str]) -> dict[st
         disk = item.size.disk_bytes + platforms.vps_system_bytes
         return {"cpus": item.size.cpus, "memory_bytes": float(item.size.memory_bytes), "disk_bytes": float(disk)}
     if flavour is None:
-        flavour = platforms.default_flavour or platforms.flavours[0]
+        flavour = platforms.default_flavour or next(iter(platforms.flavours), STANDARD)
         assumed.append(f"its size is unknown: the flavour {flavour.name} is planned for it")
     return {"cpus": float(flavour.cpus), "memory_bytes": float(flavour.memory_bytes), "disk_bytes": float(flavour.disk_bytes)}
 
@@ -113,23 +162,42 @@ def _machine(item: Subject, assumed: list[str]) -> dict[str, float]:
     return {"units": float(height or UNKNOWN_HEIGHT_U), "ports": 1.0, **_stated(power_w=power)}
 
 
-def occupied(items: Sequence[Subject], ids: Mapping[str, str], ends: Mapping[str, date], platforms: Platforms) -> list[Occupied]:
-    """Sources that live on our own nodes: they hold their room until their move's trial run is over."""
-    own = {host.address: host for host in platforms.virtual_hosts}
-    found = []
-    for item in items:
-        host = own.get(item.address)
-        identity = ids.get(item.name, "")
-        if host is not None and item.size.held_bytes is not None:
-            end = ends.get(identity)
-            needs = {"accounts": 1.0, "disk_bytes": float(item.size.held_bytes)}
-            found.append(Occupied(host.name, item.name, needs, end.toordinal() if end is not None else None))
-    return found
-
-
 def php(item: Subject, offered: Sequence[str]) -> str:
     """The PHP version that a site gets on a server that offers these; '' where it needs none."""
     if not item.value("site.php") or item.value("site.static"):
         return ""
     wanted = item.value("fit.php_destination")
     return str(wanted) if wanted in offered else max(offered, key=series, default="")
+
+
+# ---------------------------------------------------------------- what holds room meanwhile
+
+
+def occupied(items: Sequence[Subject], ids: Mapping[str, str], ends: Mapping[str, date], platforms: Platforms) -> list[Occupied]:
+    """Sources on our own platforms, until their move's trial run is over; and what an earlier plan has brought to one, for good.
+
+    `ends`: move's id → the end of its trial run; what has none holds its room for good.
+    """
+    found = []
+    there: set[tuple[str, str]] = set()
+    for item in sorted(items, key=lambda one: one.name):
+        kind, node = _owner(item.address, platforms)
+        if kind:
+            there |= {(node, str(name)) for name in item.names}
+            end = ends.get(ids.get(item.name, ""))
+            found.append(Occupied(node, item.name, _held(item, kind, platforms), end.toordinal() if end is not None else None))
+    known = {name for kind in PLACES for name in platforms.places(kind)}
+    for item in sorted(items, key=lambda one: one.name):
+        carried = item.carried
+        # once it is discovered where it has been brought to, it stands above
+        if carried is not None and carried.platform in known and not any((carried.platform, str(name)) in there for name in item.names):
+            found.append(Occupied(carried.platform, f"{item.name}, moved", needs(item, carried.placement, platforms, []), None))
+    return found
+
+
+def _held(item: Subject, kind: str, platforms: Platforms) -> dict[str, float]:
+    """What a source takes of our node today; as much as is planned for where that is unknown."""
+    amounts: dict[str, Any] = needs(item, kind, platforms, [])
+    if item.size.held_bytes is not None:
+        amounts["disk_bytes"] = float(item.size.held_bytes)
+    return amounts

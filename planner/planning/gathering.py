@@ -1,11 +1,12 @@
-"""What a plan is made from, read: workloads with facts, verdicts, sizes, costs, decisions, agreements and DNS records.
+"""What a plan is made from, read: workloads with facts, verdicts, sizes, costs, decisions, agreements, DNS records, moves that have begun.
 
-In: an open session, the workspace, today, the first day.  Out: `Inputs`, and sentences on what could not be read.
+In: an open session, the workspace, today, the first day, perhaps the plan to look back at.  Out: `Inputs`, and sentences on what could not
+be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from sqlalchemy import select
@@ -13,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from inventory import catalogue, model
 from inventory.conditions import Facts
-from planner import calendars, costs, freshness, rebuild, sizing, zonerecords
+from planner import calendars, costs, freshness, journal, rebuild, sizing, zonerecords
 from planner.facts import Assembly
-from planner.planning.making import Inputs
-from planner.planning.subjects import Subject
+from planner.planning.subjects import Carried, Subject
+from planner.planning.values import Inputs
 from planner.platforms import Platforms
 from planner.workspace import Workspace
 
@@ -26,9 +27,12 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     assembly = Assembly(session, space, today)
     items = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
     zone, problems = zonerecords.records(space.platforms.dns, [str(name) for item in items if item.host_id for name in item.names])
-    agreed = _agreed(session)
-    subjects = [_subject(session, item, assembly, zone, agreed) for item in items]
+    agreed, carried = _agreed(session), _carried(session)
+    subjects = [_subject(session, item, assembly, zone, agreed, carried.get(item.id)) for item in items]
     calendar = calendars.load(space.root / freshness.CALENDAR)
+    codes = {*session.scalars(select(model.Unit.code))}
+    strange = sorted({code for _, code in calendar.units_named()} - codes)
+    problems += [f"{freshness.CALENDAR} names the unit {code}, which the register does not have" for code in strange]
     made_from = freshness.made_from(session, space, today)
     language = space.configuration.language
     found = Inputs(subjects, space.platforms, assembly.rules, calendar, first_day, made_from, language, space.dns_key())
@@ -36,8 +40,9 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
 
 
 def _subject(
-    session: Session, item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]], agreed: dict[tuple[str, str], date]
-) -> Subject:
+    session: Session, item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]],
+    agreed: Mapping[tuple[str, str, str], date], carried: Carried | None,
+) -> Subject:  # fmt: skip
     facts = assembly.of(item)
     verdict = assembly.assess(item, facts)
     names = [str(name) for name in item.names]
@@ -49,7 +54,8 @@ def _subject(
         facts, verdict, size, costs.costs(size, assembly.space.platforms, efforts, machine),
         assembly.decisions.of(item.name, names), assembly.decisions.settled(item.name, names),
         [zone[name] for name in names if name in zone],
-        next((agreed[name, verdict.recommendation] for name in (item.name, *names) if (name, verdict.recommendation) in agreed), None),
+        _night(item, names, verdict.recommendation, agreed),
+        carried,
         _rebuilt(session, item, facts, assembly.space.platforms) if verdict.recommendation == "vps" else None,
     )  # fmt: skip
 
@@ -65,14 +71,41 @@ def _rebuilt(session: Session, item: model.Workload, facts: Facts, platforms: Pl
     return rebuild.rebuild(facts, rebuild.gather((row.kind, row.data) for row in rows), machine.release, position)
 
 
-def _agreed(session: Session) -> dict[tuple[str, str], date]:
-    """(site, placement) → the night that its unit agreed to, by its newest word.  A plan made anew keeps that night."""
-    newest: dict[str, model.Agreement] = {}
+def _night(item: model.Workload, names: Iterable[str], placement: str, agreed: Mapping[tuple[str, str, str], date]) -> date | None:
+    host = item.host.name if item.host is not None else ""
+    keys = [(name, where, placement) for where in (host, "") for name in (item.name.partition("@")[0], *names)]
+    return next((agreed[key] for key in keys if key in agreed), None)
+
+
+def _agreed(session: Session) -> dict[tuple[str, str, str], date]:
+    """(site, host, placement) → the night that its unit agreed to, by its newest word.  A plan made anew keeps that night.
+
+    The host is '' for a word that was kept without one.
+    """
+    newest: dict[tuple[str, str], model.Agreement] = {}
     for row in _rows(session):
-        newest[row.site] = row
+        site, _, host = row.site.partition("@")
+        newest[site, host] = row
     return {
-        (site, row.placement): date.fromisoformat(row.cutover) for site, row in newest.items() if row.answer != "refused" and row.cutover
+        (site, host, row.placement): date.fromisoformat(row.cutover)
+        for (site, host), row in newest.items()
+        if row.answer != "refused" and row.cutover
     }
+
+
+def _carried(session: Session) -> dict[int, Carried]:
+    """Workload's key → its move that a run has begun or finished and nobody has taken back; the newest plan's."""
+    found: dict[int, Carried] = {}
+    begun = select(model.Journal.plan_id).distinct()
+    for row in session.scalars(select(model.Plan).where(model.Plan.id.in_(begun)).order_by(model.Plan.created_at, model.Plan.id)):
+        states = journal.read(session, row.document)
+        moves = [move for move in row.document["moves"] if states[move["id"]].touched]
+        for identity, item in freshness.workloads(session, moves).items():
+            move = next(one for one in moves if one["id"] == identity)
+            now = states[identity]
+            on = now.on or (f"{now.last:%Y-%m-%d}" if now.last is not None else "")
+            found[item.id] = Carried(row.id, move["placement"], move["destination"]["platform"], now.name == "done", on)
+    return found
 
 
 def _rows(session: Session) -> Iterable[model.Agreement]:

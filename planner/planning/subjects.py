@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +16,7 @@ from planner import equality, movesteps
 from planner.assessment import Verdict
 from planner.costs import Cost
 from planner.decisions import Decision, Kind
+from planner.platforms import Platforms
 from planner.rebuild import Rebuilt
 from planner.sizing import Size
 
@@ -22,9 +24,22 @@ PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server",
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One workload.  `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to.
+class Carried:
+    """A move that a run or people finished (`done`, on the day `on`) or began: of which plan, as which placement, onto which platform."""
 
+    plan: str
+    placement: str
+    platform: str
+    done: bool
+    on: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One workload.
+
+    `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to; `carried` its move in a plan
+    that has moved it or has begun to.
     `rebuilt` is what it stands on, where it goes to a VPS that has been made for it; None where there is no such machine.
     """
 
@@ -42,6 +57,7 @@ class Subject:
     settled: Mapping[str, Decision] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     agreed: date | None = None
+    carried: Carried | None = None
     rebuilt: Rebuilt | None = None
 
     def value(self, name: str, default: Any = None) -> Any:
@@ -72,7 +88,13 @@ class Subject:
 
 
 def stays(item: Subject) -> str:
-    """Why a workload is in no plan; '' when it moves."""
+    """Why a workload is in no plan, by itself; '' when it moves."""
+    if item.carried is not None:
+        # planned anew it would be moved a second time, over what its visitors have written since
+        when = f" on {item.carried.on}" if item.carried.on else ""
+        if item.carried.done:
+            return f"{item.carried.plan} has moved it{when}"
+        return f"{item.carried.plan} has begun to move it; planner run {item.carried.plan} goes on"
     left = item.decisions.get("leave")
     if left is not None:
         return f"{left.by} decided that it stays: {left.why}"
@@ -90,7 +112,7 @@ def stays(item: Subject) -> str:
     return ""
 
 
-def by_hand(item: Subject) -> str:
+def by_hand(item: Subject, platforms: Platforms) -> str:
     """Why the planner's playbooks do not carry the move out; '' when they do."""
     if not movesteps.steps(item.placement):
         return f"there are no playbooks for {item.placement}"
@@ -98,19 +120,48 @@ def by_hand(item: Subject) -> str:
         return "it has no name that DNS allows"
     if not item.value("site.docroot"):
         return "its docroot is unknown"
+    if item.placement == "retire" and (platforms.archive is None or platforms.gone_front is None):
+        return "platforms.yml names no archive, or no front that could answer for its names"
+    if item.placement == "retire" and item.value("site.tls") is True:
+        return "it is served over HTTPS, and the front would have no certificate for its names"
+    if item.placement == "retire" and item.value("site.web_server") not in {"nginx", "apache"}:
+        return "there is no playbook that closes a site of its web server"
+    if item.value("site.userdirs"):
+        return "it serves folders of users' homes, and a move carries its docroot only"
+    wild = [str(name) for name in item.value("site.odd_names", []) or [] if str(name).startswith("*.")]
+    if wild:
+        return f"it answers for every name of {', '.join(wild)}, and a move carries single names only"
+    if item.value("database.shared_with"):
+        others = ", ".join(str(name) for name in item.value("database.shared_with"))
+        return f"it shares its database with {others}, and a move would give each a copy of its own"
+    server = item.value("site.web_server")
+    if server is not None and server not in {"nginx", "apache"}:
+        return f"its web server {server} cannot be made to pass visitors on to the new place by our playbooks"
     if item.placement == "vps":
         if item.rebuilt is None:
             return "no virtual machine has been made for it: name one in vps_machines of inventory/platforms.yml"
         return "; ".join(item.rebuilt.problems)
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
-    if configuration and item.value("database.used", False) and not equality.within(str(configuration), docroot):
+    outside = bool(configuration) and item.value("database.used", False) and not equality.within(str(configuration), docroot)
+    if outside and item.placement != "retire":
         return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
-    if item.value("site.tls") is True:
-        return "it is served over HTTPS, and this planner does not yet bring certificates to a destination"
+    if item.value("site.tls") is True and (lacking := _no_certificate(item)):
+        return lacking
     if item.placement == "site-cluster" and item.value("site.static") is not True:
         return "there is no playbook for this profile of the site cluster"
-    if item.placement == "virtual-host" and item.value("database.used") and _product(item) not in {"mariadb", "mysql"}:
+    if item.placement in {"virtual-host", "retire"} and item.value("database.used") and _product(item) not in {"mariadb", "mysql"}:
         return "there is no playbook for its kind of database"
+    return ""
+
+
+def _no_certificate(item: Subject) -> str:
+    """Why a site's certificate cannot be carried; '' when it can, as far as the visit tells."""
+    path, key = item.value("site.certificate"), item.value("tls.key_path")
+    if not path or not str(path).startswith("/") or item.value("tls.names") is None:
+        return f"it is served over HTTPS, and its certificate {path or ''} could not be read".replace("  ", " ")
+    if key and item.value("tls.key_there") is not True:
+        missing = item.value("tls.key_there") is False
+        return f"its private key {key} {'is not there' if missing else 'could not be seen: that takes root on its host'}"
     return ""
 
 
@@ -119,12 +170,21 @@ def _product(item: Subject) -> str:
 
 
 def identities(items: Iterable[Subject]) -> dict[str, str]:
-    """A move's id for each workload's name: readable, and unique by a digest where two names would give one."""
+    """A move's id for each workload's name: readable, and unique by a digest where two names would give one.
+
+    All names that would give one get a digest, so that an id does not depend on which of them came first.
+    """
+    names = sorted(item.name for item in items)
+    plain = {name: re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:200].strip("-") or "site" for name in names}
+    times = Counter(plain.values())
     found: dict[str, str] = {}
-    taken: dict[str, str] = {}
-    for name in sorted(item.name for item in items):
-        text = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:200] or "site"
-        if text in taken:
-            text = f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-        taken[text] = found[name] = text
+    given: set[str] = set()
+    for name in names:
+        digest, length = hashlib.sha256(name.encode()).hexdigest(), 6
+        text = plain[name] if times[plain[name]] == 1 else f"{plain[name]}-{digest[:length]}"
+        while text in given or (text != plain[name] and text in times):
+            length += 1
+            text = f"{plain[name]}-{digest[:length]}"
+        found[name] = text
+        given.add(text)
     return found

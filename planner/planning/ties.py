@@ -1,6 +1,6 @@
-"""What must move together, and what before what: edges between moves, each with the facts that show it.  Pure.
+"""What must move together, what before what, and what cannot go without another: each with the facts that show it.  Pure.
 
-In: subjects that move, their moves' ids.  Out: hard `Edge`s and orders `Before`.
+In: subjects, their moves' ids.  Out: hard `Edge`s, orders `Before`, those whose data another one uses too, and those held back by it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,41 @@ def edges(items: Sequence[Subject], ids: Mapping[str, str]) -> list[Edge]:
         for evidence, members in sorted(shared.items()):
             found += _chain(kind, evidence, members, ids)
     return sorted({*found, *_docroots(items, ids)})
+
+
+def shared(items: Sequence[Subject]) -> dict[str, list[Subject]]:
+    """What several workloads read and write, by a sentence that says so: one database, or one docroot.  Two copies of it would part ways.
+
+    A docroot inside of another is none: each site serves its own part.  What is retired writes to no docroot any more.
+    """
+    found = _databases(items)
+    by_docroot: dict[str, list[Subject]] = {}
+    for item in items:
+        docroot = item.value("site.docroot")
+        if docroot and item.placement != "retire":
+            by_docroot.setdefault(f"both serve {posixpath.normpath(str(docroot))} of {item.host}", []).append(item)
+    return dict(sorted((found | {text: members for text, members in by_docroot.items() if len(members) > 1}).items()))
+
+
+def held(items: Iterable[Subject], left: Mapping[str, str]) -> dict[str, str]:
+    """Who cannot leave because what it shares is used by one that stays, directly or through others, and why.
+
+    `left`: name → why it stays.  A site that would go without its database's other user leaves it with half of the data.
+    """
+    located = [item for item in items if item.host]
+    sets = shared(located)
+    staying, found = set(left), dict[str, str]()
+    grown = True
+    while grown:
+        grown = False
+        for said, members in sets.items():
+            there = sorted(item.name for item in members if item.name in staying)
+            for item in sorted(members, key=lambda one: one.name):
+                if there and item.name not in staying:
+                    found[item.name] = f"{there[0]} stays, and {said}"
+                    grown = True
+        staying |= found.keys()
+    return found
 
 
 def _chain(kind: str, evidence: str, members: Iterable[Subject], ids: Mapping[str, str]) -> list[Edge]:
@@ -85,18 +120,44 @@ def _docroots(items: Sequence[Subject], ids: Mapping[str, str]) -> list[Edge]:
 
 
 def orders(items: Sequence[Subject], ids: Mapping[str, str]) -> list[Before]:
-    """What has to be there before another can use it: the machine behind a proxy, and the server of a database on another machine."""
+    """What has to be there before another can use it: the machine behind a proxy, and the server of a database on another machine.
+
+    And what leaves a machine that moves into our room leaves it before it is switched off.
+    """
     by_address: dict[str, list[Subject]] = {}
     for item in items:
         by_address.setdefault(item.address, []).append(item)
     found = []
     for item in items:
-        for fact, said in (("backend.remote", "its proxy leads to"), ("database.remote", "its database is on")):
+        for fact, said in _REMOTE.items():
             for address in _texts(item.value(fact)):
-                for other in by_address.get(address.partition(":")[0], []):
+                for other in by_address.get(_machine_of(address), []):
                     if other.name != item.name and other.host != item.host:
                         found.append(Before(ids[other.name], ids[item.name], f"{said} {address}"))
+    machines: dict[str, Subject] = {}
+    for item in sorted(items, key=lambda one: one.name):
+        if item.placement == "colocation":
+            machines.setdefault(item.host, item)
+    for item in items:
+        machine = machines.get(item.host)
+        if machine is not None and item.placement != "colocation":
+            found.append(Before(ids[item.name], ids[machine.name], f"{item.host} moves as a machine once this has left it"))
     return sorted(set(found))
+
+
+_REMOTE = {"backend.remote": "its proxy leads to", "database.remote": "its database is on"}
+
+
+def used(item: Subject) -> set[str]:
+    """Addresses of the other machines that a workload needs."""
+    return {_machine_of(address) for fact in _REMOTE for address in _texts(item.value(fact))}
+
+
+def _machine_of(address: str) -> str:
+    """`192.0.2.1:3306`, `[2001:db8::1]:3306` and `2001:db8::1` without the port."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def _texts(value: Any) -> list[str]:

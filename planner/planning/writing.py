@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
+from inventory.register import valid_name
 from planner import movesteps, policy
 from planner.freshness import facts_digest
+from planner.planmodel import HSTS
 from planner.planning import fitting_in
 from planner.planning.subjects import Subject, by_hand
 from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer, VpsMachine
 from planner.policy import RuleSet
 from planner.refusals import reason
 from planner.schedules import Scheduled, Unscheduled
+from planner.wording import line
 
 MOST_SEEDS = 100
 
@@ -32,10 +36,8 @@ def profile(item: Subject) -> str:
 
 def hours(item: Subject, rules: RuleSet) -> dict[str, float]:
     """Work by skill: what any such move takes, and what the conditions that hold add."""
-    found: dict[str, float] = {}
-    for placement, by_skill in rules.weights.hours.items():
-        if placement == item.placement:
-            found = {str(skill): amount for skill, amount in by_skill.items()}
+    found = {str(skill): amount for placement, by_skill in rules.weights.hours.items() if placement == item.placement
+             for skill, amount in by_skill.items()}  # fmt: skip
     for finding in item.verdict.findings_on(item.placement):
         if finding.holds and finding.effort_h and finding.rule in rules.by_id:
             skill = rules.by_id[finding.rule].skill
@@ -44,19 +46,23 @@ def hours(item: Subject, rules: RuleSet) -> dict[str, float]:
 
 
 def move(
-    item: Subject, identity: str, group: str, node: str, address: str, told: Scheduled | Unscheduled | None, platforms: Platforms,
-    rules: RuleSet, dns_key: str, language: str, notes: Sequence[str],
+    item: Subject, identity: str, group: str, node: str, given: tuple[str, str], told: Scheduled | Unscheduled, platforms: Platforms,
+    rules: RuleSet, dns_key: str, language: str, notes: Sequence[str], apart: str = "", riding: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """The move as the document has it."""
+    """The move as the document has it.
+
+    `node` and `given` (IPv4, IPv6) are its place, '' for none; `notes` what had to be assumed; `apart` why no playbook may move it alone;
+    `riding`: its machine is paid for with another workload.
+    """
     kind, names = profile(item), item.dns_names
-    where = _destination(item, kind, node, address, platforms)
+    where = _destination(item, kind, node, given, platforms)
     dns = _dns(item, platforms.dns, str(where["address"]), dns_key)
-    why = by_hand(item)
+    why = by_hand(item, platforms) or apart
     if not why and platforms.dns is not None and dns is None:
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
     rebuilt = item.rebuilt.stack if item.rebuilt is not None else None
-    said = [*notes, *(rebuilt.notes if rebuilt is not None else ()), *([f"by hand: {why}"] if why else [])]
+    said = [*notes, *_carried_as_it_is(item), *(rebuilt.notes if rebuilt is not None else ()), *([f"by hand: {why}"] if why else [])]
     return {
         "id": identity,
         "site": names[0] if names else item.name,
@@ -77,18 +83,19 @@ def move(
         "source": _source(item),
         "destination": where,
         "stack": item.rebuilt.stack.model_dump(mode="json") if item.rebuilt is not None and item.rebuilt.stack is not None else None,
+        "retirement": _retirement(item, identity, told, platforms),
         "dns": dns,
         "gates": [
-            {"rule": one.rule, "step": one.step, "message": one.message, "settled": one.rule in item.settled}
+            {"rule": one.rule, "step": one.step, "message": line(one.message), "settled": one.rule in item.settled}
             for one in findings if one.gate
         ],
         "checks": list(dict.fromkeys(one.check for one in findings if one.check)),
-        "findings": [{"rule": one.rule, "step": one.step, "message": one.message} for one in findings if not one.gate],
+        "findings": [{"rule": one.rule, "step": one.step, "message": line(one.message)} for one in findings if not one.gate],
         "size": _size(item),
-        "cost": _cost(item),
+        "cost": None if riding else _cost(item),
         "why_not_earlier": _refused(told, language),
         "seeds": [str(url) for url in item.value("use.top_urls", []) or []][:MOST_SEEDS],
-        "note": "; ".join(said),
+        "note": line("; ".join(said)),
     }  # fmt: skip
 
 
@@ -110,7 +117,7 @@ def _source(item: Subject) -> dict[str, Any]:
     return {
         "host": item.host, "address": item.address, "docroot": item.value("site.docroot"),
         "web_server": item.value("site.web_server"), "vhosts": _front(item),
-        "web_user": item.value("site.web_user", "www-data"), "tls": bool(item.value("site.tls", False)),
+        "web_user": item.value("site.web_user", "www-data"), "tls": bool(item.value("site.tls", False)), **_https(item),
         "config_file": item.value("application.config_file", "") or "", "database": _database(item),
     }  # fmt: skip
 
@@ -118,6 +125,33 @@ def _source(item: Subject) -> dict[str, Any]:
 def _front(item: Subject) -> list[Any]:
     """The blocks of the web server before it; a host of the Tomcat behind is no place for a line of nginx's or Apache's."""
     return [block for block in item.value("site.vhosts", []) or [] if not (item.placement == "vps" and str(block[0]).endswith(".xml"))]
+
+
+def _https(item: Subject) -> dict[str, Any]:
+    """How it is served over HTTPS.  A key that has no file of its own stands in the certificate's."""
+    path, sent = item.value("site.certificate"), str(item.value("site.hsts", "") or "")
+    if item.value("site.tls") is not True or not path:
+        return {"https_only": False, "hsts": "", "certificate": None}
+    only = bool(item.value("site.https_only", False)) or item.value("http.https_redirect") is True
+    return {
+        "https_only": only,
+        "hsts": sent if re.fullmatch(HSTS, sent) else "",
+        "certificate": {
+            "path": str(path), "key_path": str(item.value("tls.key_path") or path), "chain": str(item.value("tls.chain_path", "") or ""),
+            "names": [str(name) for name in item.value("tls.names", [])],
+            "hosts": [name for name in item.dns_names if name in item.value("site.tls_names", [])] or item.dns_names,
+            "expires": item.value("tls.expires"), "self_signed": bool(item.value("tls.self_signed", False)),
+        },
+    }  # fmt: skip
+
+
+def _carried_as_it_is(item: Subject) -> list[str]:
+    """What browsers have held against its certificate until now, and will."""
+    if item.value("site.tls") is not True:
+        return []
+    ended = (item.value("tls.days_left", 0) or 0) < 0
+    said = [f"its certificate ended on {item.value('tls.expires')} and is carried as it is"] if ended else []
+    return [*said, *(["its certificate is self-signed and is carried as it is"] if item.value("tls.self_signed") is True else [])]
 
 
 def _database(item: Subject) -> dict[str, Any] | None:
@@ -139,17 +173,64 @@ def account(host: str, name: str) -> str:
     return f"w-{text}"
 
 
-def _destination(item: Subject, kind: str, node: str, address: str, platforms: Platforms) -> dict[str, Any]:
+def _destination(item: Subject, kind: str, node: str, given: tuple[str, str], platforms: Platforms) -> dict[str, Any]:
     own = account(item.host, item.name)
+    certificate = {"certificate": f"/etc/ssl/sites/{own}.pem"} if item.value("site.tls") is True else {}
     if item.placement == "site-cluster":
-        return _on_cluster(next(one for one in platforms.site_clusters if one.name == node), own)
+        return _on_cluster(next(one for one in platforms.site_clusters if one.name == node), own) | certificate
     if item.placement == "virtual-host":
-        return _on_server(next(one for one in platforms.virtual_hosts if one.name == node), own, item, kind)
+        return _on_server(next(one for one in platforms.virtual_hosts if one.name == node), own, item, kind) | certificate
+    if item.placement == "retire":
+        return _closed(platforms)
     flavour = item.costs["vps"].flavour if item.placement == "vps" and "vps" in item.costs else ""
     machine = platforms.machine_for([item.name, *item.names]) if item.placement == "vps" else None
     if machine is not None:
         return _on_machine(machine, own, item, node, flavour)
-    return {"platform": node, "nodes": [node] if node else [], "address": address, "flavour": flavour}
+    return {"platform": node, "nodes": [node] if node else [], "address": given[0], "address6": given[1], "flavour": flavour}
+
+
+def _closed(platforms: Platforms) -> dict[str, Any]:
+    """Of a site that is closed: the front that answers for it, and the machine that keeps its archive."""
+    front, archive = platforms.gone_front, platforms.archive
+    found: dict[str, Any] = {"platform": "", "nodes": [], "address": ""}
+    if archive is not None:
+        found |= {"receiver": archive.name, "receiver_address": archive.address}
+    if isinstance(front, Cluster):
+        found |= {"platform": front.name, "front": front.front.name, "address": front.front.address}
+        found |= {"node_addresses": {one.name: one.address for one in front.nodes}}
+    elif front is not None:
+        found |= {"platform": front.name, "front": front.name, "address": front.address}
+    return found
+
+
+_ELSEWHERE = re.compile(r"(?:(https?)://)?([A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*?)?(/\*)?")
+
+
+def elsewhere(said: str, own: Sequence[str]) -> tuple[str, bool]:
+    """Where a unit says that a site was merged into, as a URL, and whether paths are kept (`…/*`); '' when that is no other site's name."""
+    found = _ELSEWHERE.fullmatch(said.strip())
+    if found is None or not valid_name(found[2].lower()) or "." not in found[2] or found[2].lower() in own:
+        return "", False
+    keep = found[5] is not None
+    return f"{found[1] or 'http'}://{found[2].lower()}{found[3] or ''}{found[4] or ('' if keep else '/')}", keep
+
+
+def _retirement(item: Subject, identity: str, told: Scheduled | Unscheduled | None, platforms: Platforms) -> dict[str, Any] | None:
+    if item.placement != "retire" or platforms.archive is None:
+        return None
+    night = told.cutover if isinstance(told, Scheduled) else None
+    redirect, keep_path = elsewhere(str(item.value("answer.merged_into", "") or ""), item.dns_names)
+    return {
+        "folder": f"{platforms.archive.folder}/{identity}", "redirect": redirect, "keep_path": keep_path, "contact": platforms.gone.contact,
+        "keep_until": _years_on(night, platforms.archive.keep_years).isoformat() if night else None,
+        "wipe_from": (night + timedelta(days=platforms.gone.wipe_after_days)).isoformat() if night else None,
+    }  # fmt: skip
+
+
+def _years_on(day: date, years: int) -> date:
+    """The same day years later; a leap day's is the first of March."""
+    leap = (day.month, day.day) == (2, 29)
+    return date(day.year + years, 3, 1) if leap else day.replace(year=day.year + years)
 
 
 def _on_cluster(cluster: Cluster, own: str) -> dict[str, Any]:
@@ -216,14 +297,18 @@ def _schedule(told: Scheduled) -> dict[str, Any]:
     return {
         "notice": told.notice.isoformat() if told.notice is not None else None, "start": told.start.isoformat(),
         "ttl_lowered": told.ttl.isoformat(), "cutover": told.cutover.isoformat(), "end": told.end.isoformat(), "pinned": told.pinned,
+        "pilot": told.pilot,
     }  # fmt: skip
 
 
-def _refused(told: Scheduled | Unscheduled | None, language: str) -> list[dict[str, str]]:
-    if told is None:
-        return []
+def _refused(told: Scheduled | Unscheduled, language: str) -> list[dict[str, str]]:
     refusals = told.why_not_earlier if isinstance(told, Scheduled) else told.reasons
     return [
-        {"from": one.first.isoformat(), "until": one.last.isoformat(), "kind": one.kind, "detail": reason(one.kind, one.detail, language)}
+        {
+            "from": one.first.isoformat(),
+            "until": one.last.isoformat(),
+            "kind": one.kind,
+            "detail": line(reason(one.kind, one.detail, language)),
+        }
         for one in refusals
     ]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import select
 
 from inventory import catalogue, model
-from inventory.errors import InputError
-from planner import approvals, bundle, decisions, facts, freshness, planstore, workspace
+from inventory.errors import InputError, PlanError, RunError
+from planner import approvals, bundle, decisions, execution, facts, freshness, journal, movesteps, planstore, workspace
 from planner import cli as commands
 from planner.decisions import Decision
 
@@ -637,3 +638,107 @@ def test_what_is_carried_out_by_hand_has_no_playbooks_and_is_not_run(desk, runs)
     bundle.check(folder)
     states = {row["move"]: row["state"] for row in desk.json("status")}
     assert states["b-x-edu"] == "by hand"
+
+
+def test_two_copies_of_a_site_do_not_share_an_agreement(either_desk):
+    desk = either_desk
+    desk.site("a.x.edu@older", host=2)
+    other = move("a", id="a-x-edu-older", group="a-x-edu-older")
+    other["source"] = {**other["source"], "host": "older", "address": "192.0.2.2"}
+    desk.plan(move("a"), other)
+    desk.say("plan", "agree", "a-x-edu", "--refuses", "--by", "Li")
+    assert word(desk, "a-x-edu") == ("refused", True)
+    assert word(desk, "a-x-edu-older") == ("", False)
+    desk.say("plan", "agree", "a-x-edu-older", "--withdraw", code=5)
+    desk.say("plan", "agree", "a-x-edu", "--withdraw")
+    assert word(desk, "a-x-edu") == ("", False)
+
+
+def test_what_people_carried_out_is_journalled_and_can_be_taken_back(either_desk):
+    desk = either_desk
+    desk.plan(move("a", by="by hand", gates=[]), move("b", gates=[]))
+    assert "carried out by the planner" in desk.say("plan", "done", "b-x-edu", "--note", "x", code=7)
+    assert "what was done?" in desk.say("plan", "done", "a-x-edu", code=2)
+    assert "is not over" in desk.say("plan", "done", "a-x-edu", "--note", "x", "--on", "2027-01-01", code=2)
+    assert "not said to be done" in desk.say("plan", "done", "a-x-edu", "--withdraw", code=2)
+    desk.say("plan", "done", "a.x.edu", "--by", "Li", "--note", "moved by hand", "--on", "2026-11-20")
+    assert "done already, says Li" in desk.say("plan", "done", "a-x-edu", "--note", "again", code=2)
+    row = next(row for row in desk.json("status") if row["move"] == "a-x-edu")
+    assert (row["state"], row["by"]) == ("done", "Li")
+    assert "--withdraw" in desk.say("rollback", "a-x-edu", "--yes", code=2)
+    left = {entry["site"]: entry["why"] for entry in desk.json("plan")["left"]}
+    assert left["a.x.edu"] == f"{desk.document['id']} has moved it on 2026-11-20"
+    desk.say("plan", "done", "a-x-edu", "--withdraw")
+    assert "has moved it" not in str(desk.json("plan")["left"])
+
+
+# ---------------------------------------------------------------- a site that is closed
+
+
+def closing(**more):
+    gate = {"rule": "retire-sign-off", "step": "agree", "message": "the owner must sign", "settled": False}
+    destination = {"platform": "cluster", "front": "front", "address": "192.0.2.110", "receiver": "store", "receiver_address": "192.0.2.101",
+                   "node_addresses": {"n1": "192.0.2.111"}}  # fmt: skip
+    return move("b", placement="retire", gates=[gate], destination=destination, steps=list(movesteps.steps("retire")),
+                retirement={"folder": "/srv/archive/b-x-edu"}, **more)  # fmt: skip
+
+
+def test_nothing_is_closed_without_its_owners_own_word(desk, runs):
+    desk.plan(closing())
+    desk.say("plan", "approve", "--by", "chen")
+    assert "no word yet" in desk.held()["b-x-edu"][0]
+    for words, state in (
+        (("--silence",), "silence"), (("--unit-agrees", "--by", "Li", "--on", "2026-12-09"), "agreed to another date"),
+    ):  # fmt: skip
+        desk.say("plan", "agree", "b-x-edu", *words)
+        signature, gate = desk.held()["b-x-edu"]
+        assert signature.startswith(f"its owner has not signed ({state}): planner plan agree")
+        assert gate == "the gate retire-sign-off is not settled: the owner must sign"
+        assert runs(code=7)[0] == []
+    desk.say("plan", "settle", "b-x-edu", "retire-sign-off", "--why", "a letter")
+    assert len(desk.held()["b-x-edu"]) == 1, "a settled gate is no signature"
+    desk.say("plan", "settle", "b-x-edu", "retire-sign-off", "--withdraw")
+    desk.say("plan", "agree", "b-x-edu", "--unit-agrees", "--by", "Li")
+    assert desk.held() == {}
+    assert runs()[0] == ["b-x-edu"]
+
+
+def test_the_step_itself_asks_for_the_signature(desk):
+    desk.plan(closing())
+    carrier = execution.Carrier(desk.document, desk.folder, desk.book, None, desk.folder, "r", lambda *_: None)
+    with pytest.raises(RunError, match="sign-off: its owner has not signed"):
+        carrier.forward(desk.document["moves"][0], journal.state(movesteps.steps("retire"), ()), "sign-off")
+    desk.say("plan", "agree", "b-x-edu", "--unit-agrees", "--by", "Li")
+    now = journal.state(movesteps.steps("retire"), ())
+    carrier.forward(desk.document["moves"][0], now, "sign-off")
+    assert (now.next, now.name) == ("lower-ttl", "under way")
+    with desk.book.session() as session:
+        row = session.scalars(select(model.Journal).order_by(model.Journal.id.desc()).limit(1)).one()
+        assert row.detail["signed"].startswith("Li, 2026-")
+
+
+def test_its_bundle_has_the_steps_the_machines_and_the_checklist(desk):
+    desk.plan(closing())
+    desk.say("generate")
+    folder = desk.space.plan_folder(desk.document["id"]) / "bundle"
+    names = sorted(path.name for path in (folder / "moves/b-x-edu").iterdir())
+    assert names == [
+        "20-lower-ttl.yml", "20-undo-lower-ttl.yml", "30-provision.yml", "30-undo-provision.yml", "40-freeze.yml", "40-undo-freeze.yml",
+        "50-archive.yml", "60-verify.yml", "70-cutover.yml", "70-undo-cutover.yml", "80-watch.yml", "90-decommission.yml",
+        "90-undo-decommission.yml", "CHECKLIST.md", "vars.json",
+    ]  # fmt: skip
+    children = json.loads((folder / "inventory/hosts.json").read_text())["all"]["children"]
+    assert {kind: list(group["hosts"]) for kind, group in children.items()} == {
+        "sources": ["old"], "vhost_servers": [], "cluster_fronts": ["front"], "cluster_nodes": ["n1"], "archives": ["store"],
+    }  # fmt: skip
+    bundle.check(folder)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({"retirement": None}, "moves.0.retirement: a site that is closed has one"),
+     ({"steps": ["archive", "sign-off"]}, "moves.0.steps: these are not steps that the planner carries out, in their order: sign-off")],
+)  # fmt: skip
+def test_a_closing_that_lacks_something_is_no_plan(more, said):
+    with pytest.raises(PlanError, match=said):
+        document({**closing(), **more})

@@ -53,6 +53,7 @@ class Campus:
         )
         platforms = (ROOT / "lab/platforms.yml").read_text().replace("key_file: tsig.key", f"key_file: {tsig}")
         (folder / "inventory/platforms.yml").write_text(platforms)
+        (folder / "calendar.yml").write_text((ROOT / "lab/calendar.yml").read_text())
         self.planner(folder, "register", "import", *[ROOT / "lab/register" / name for name in sheets])
         self.planner(folder, "hosts", "trust", *machines, "--known-hosts", self.lab("known-hosts").stdout.strip())
         return folder

@@ -372,6 +372,21 @@ def test_without_sudo_it_is_said_what_is_missing(census):
     assert all(unknown.values()), "each with its reason"
 
 
+def test_verdicts_are_those_of_an_admin_who_knows_the_sites(census, truth):
+    """Each site's verdict with the reason stands in truth.yml."""
+    rows = {row["site"]: row for row in json.loads(census.planner("assess", "--json").stdout)}
+    wanted = {site["names"][0]: site["verdict"] for host in truth["hosts"].values() for site in host["sites"]}
+    wrong = [
+        f"{name}: {rows[name]['verdict']} {rows[name]['state']}, and an admin says {want['placement']} {want.get('state', '')}: {want['because']}"
+        for name, want in wanted.items()
+        if (rows[name]["verdict"], rows[name]["state"]) != (want["placement"], want.get("state", ""))
+    ]
+    assert not wrong, "\n".join(["", *wrong])
+    missing = {entry["name"] for entry in truth["missing"]}
+    assert {name for name, row in rows.items() if name not in wanted} == missing
+    assert {rows[name]["verdict"] for name in missing} == {"none"}, "what was found nowhere has no verdict"
+
+
 def test_a_host_and_its_neighbours_are_shown(census):
     """One host on a sheet, who needs whom, the visitors' view, and two samples of load: by the commands that an admin types."""
     sheet = json.loads(census.planner("host", "arch", "--json").stdout)

@@ -70,8 +70,16 @@ def test_verdicts_and_plan_are_reasoned_and_the_same_each_time(campus, discovere
     one = campus.planner(space, "plan", "--json", PYTHONHASHSEED="1").stdout
     assert one == campus.planner(space, "plan", "--json", PYTHONHASHSEED="2", LC_ALL="C").stdout
     plan = json.loads(one)
-    assert sorted(move["site"] for move in plan["moves"]) == sorted(set(verdicts) - {"conf2009.phys.campus.test"})
-    assert {entry["site"] for entry in plan["left"]} == {"conf2009.phys.campus.test", "museum.hist.campus.test"}
+    assert verdicts["conf2009.phys.campus.test"] == "retire"
+    moves = {move["site"]: move for move in plan["moves"]}
+    assert sorted(moves) == sorted(set(verdicts) - {"museum.hist.campus.test"})
+    assert [entry["why"] for entry in plan["left"]] == ["it is declared, but was found on no host"]
+    old = moves["conf2009.phys.campus.test"]
+    assert (old["carried_out"], {gate["rule"] for gate in old["gates"]}) == ("by hand", {"retire-sign-off", "undeclared"})
+    assert {name: move["carried_out"] for name, move in moves.items() if move is not old} == dict.fromkeys(
+        moves.keys() - {old["site"]}, "planner"
+    )
+    assert all(move["schedule"] and not move["gates"] for move in moves.values() if move is not old)
     folder = space / "plans" / plan["id"]
     changed = (folder / "plan.yml").read_text().replace("virtual-host", "site-cluster")
     (folder / "plan.yml").write_text(changed)

@@ -64,7 +64,9 @@ def planned(campus, space):
     campus.planner(space, "generate")
     assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
     campus.planner(space, "plan", "approve", "--by", "the lab", "--despite", "this is a lab")
-    return next((space / "plans").iterdir()) / "bundle"
+    (plan,) = (space / "plans").iterdir()
+    campus.notes["plan"] = plan.name
+    return plan / "bundle"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def killed(campus, space, planned, visited):
         campus.command("run", "--yes", "--move", "www.hist.campus.test"), cwd=space, env=campus.environment, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    until = time.time() + 240
+    until = time.time() + 600
     while not (copying := processes(campus, "/usr/local/sbin/schema-copy", "copied")):
         assert run.poll() is None, run.stderr.read()
         assert time.time() < until, "the database step was never seen"
@@ -209,7 +211,7 @@ def test_nothing_that_was_accepted_is_lost_and_reading_never_stops(campus, space
 def test_a_second_run_changes_nothing(campus, space, moved):
     before = rows(space, "select count(*) from journal")
     said = campus.planner(space, "run", "--yes").stdout
-    assert "nothing to do: 4 of 4 moves are done; 0 changes" in said
+    assert "nothing to do: 4 of 5 moves are done; 0 changes" in said, "conf2009 is retired by people"
     assert rows(space, "select count(*) from journal") == before
     would = json.loads(campus.planner(space, "drift", "--json").stdout)
     assert {row["move"]: (row["would_change"], row["trouble"]) for row in would} == {name: ([], "") for name in MOVES}
@@ -349,3 +351,36 @@ def test_a_failed_step_leaves_the_old_site_writable(campus, space, moved):
     campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test")
     assert "still writable" in ctl(campus, "curl", "-s", "http://events.phys.campus.test/")
     assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
+
+
+def test_a_plan_made_anew_leaves_out_what_is_done_and_what_is_under_way(campus, space, moved):
+    old = campus.notes["plan"]
+    campus.planner(space, "rollback", "events.phys.campus.test", "--yes")
+    campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test", "--until", "preseed")
+    plan = json.loads(campus.planner(space, "plan", "--json").stdout)
+    assert {move["id"] for move in plan["moves"]} == {"conf2009-phys-campus-test"}
+    told = {entry["site"]: entry["why"] for entry in plan["left"]}
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    for site in ("www.hist.campus.test", "www.phys.campus.test", "odd.campus.test"):
+        assert told[site] == f"{old} has moved it on {today}"
+    assert told["events.phys.campus.test"].startswith(f"{old} has begun to move it")
+    assert "www-hist-campus-test" in campus.planner(space, "plan", "diff", old, plan["id"]).stdout
+    assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
+    campus.planner(space, "run", old, "--yes", "--move", "events.phys.campus.test")
+    steps = rows(space, "select step from journal where move='events-phys-campus-test' and event='started' order by id desc limit 5")
+    assert [step for (step,) in reversed(steps)] == ["freeze", "sync", "verify", "cutover", "watch"], "it went on where it stood"
+    assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
+    told = {entry["site"]: entry["why"] for entry in json.loads(campus.planner(space, "plan", "--json").stdout)["left"]}
+    assert told["events.phys.campus.test"] == f"{old} has moved it on {today}"
+
+
+def test_what_people_carried_out_is_said_and_taken_back(campus, space, moved):
+    name = "conf2009.phys.campus.test"
+    assert "what was done?" in campus.planner(space, "plan", "done", name, code=2).stderr
+    campus.planner(space, "plan", "done", name, "--by", "Zhao Min", "--note", "archived, record 2026-117")
+    row = status(campus, space)["conf2009-phys-campus-test"]
+    assert (row["state"], row["by"]) == ("done", "Zhao Min")
+    left = {entry["site"]: entry["why"] for entry in json.loads(campus.planner(space, "plan", "--json").stdout)["left"]}
+    assert "has moved it on" in left[name]
+    campus.planner(space, "plan", "done", name, "--withdraw")
+    assert name in {move["site"] for move in json.loads(campus.planner(space, "plan", "--json").stdout)["moves"]}

@@ -10,10 +10,7 @@ import pytest
 import yaml
 
 from inventory.errors import PlanError
-from planner import bundle
-from planner.movesteps import steps
-
-STEPS = steps("virtual-host")
+from planner import bundle, movesteps
 
 HOSTILE = [
     "{{ lookup('pipe','touch /tmp/x') }}",
@@ -31,7 +28,7 @@ _spec.loader.exec_module(sample)
 ACCESS, plan = sample.ACCESS, sample.plan
 
 
-@pytest.mark.parametrize("placement", ["virtual-host", "site-cluster", "vps"])
+@pytest.mark.parametrize("placement", ["virtual-host", "site-cluster", "retire", "vps"])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stands_only_in_tagged_json(placement, text):
     files = bundle.files(plan(placement=placement, text=text), ACCESS)
@@ -55,7 +52,7 @@ def test_ansible_reads_it_back_as_the_same_text_and_runs_none_of_it(text, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("placement", "dns"), [("virtual-host", True), ("virtual-host", False), ("site-cluster", True), ("site-cluster", False), ("vps", True)]
+    ("placement", "dns"), [(placement, dns) for placement in ("virtual-host", "site-cluster", "retire", "vps") for dns in (True, False)]
 )
 def test_every_playbook_is_yaml_with_named_plays_and_known_roles(placement, dns):
     files = bundle.files(plan(placement=placement, dns=dns), ACCESS)
@@ -67,8 +64,9 @@ def test_every_playbook_is_yaml_with_named_plays_and_known_roles(placement, dns)
                 assert play["name"][0].isalpha(), name
                 assert {role["role"] for role in play.get("roles", [])} <= roles
                 assert dns or play.get("hosts") != "localhost"
-    expected = {bundle.playbook_name(placement, step) for step in STEPS if step != "verify"} | {
-        bundle.playbook_name(placement, f"undo-{step}") for step in ("lower-ttl", "provision", "freeze", "cutover")
+    table = movesteps.TABLE[placement]
+    expected = {bundle.playbook_name(placement, step.name) for step in table if step.work == "playbook"} | {
+        bundle.playbook_name(placement, f"undo-{step.name}") for step in table if step.undo
     }
     assert steps == (expected if dns else {name for name in expected if "lower-ttl" not in name})
 

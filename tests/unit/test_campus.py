@@ -18,11 +18,11 @@ from pydantic import ValidationError
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "lab"))
 
-from generated import comparing, making, platforms, registers, running, transcript, truth, writing  # noqa: E402
-from generated.stacks import STACKS  # noqa: E402
+from generated import comparing, making, platforms, registers, running, transcript, truth, writing
+from generated.stacks import STACKS
 
-from inventory import transcripts  # noqa: E402
-from planner import workspace  # noqa: E402
+from inventory import transcripts
+from planner import workspace
 
 SMALL = {"seed": 21, "units": 8, "sites": 40, "servers": 16}
 GAPS: set[str] = set()

@@ -11,7 +11,9 @@ from planner.movesteps import steps
 
 STEPS = steps("virtual-host")
 
-MOVE = {"id": "m", "placement": "virtual-host", "steps": list(STEPS), "dns": None, "names": ["a.edu"]}
+MOVE = {
+    "id": "m", "placement": "virtual-host", "steps": list(STEPS), "dns": None, "names": ["a.edu"], "source": {"certificate": None},
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ def test_truth_joins(truth):
 def test_truth_knows_what_is_declared(truth):
     units = yaml.safe_load((LAB / "register/units.yml").read_text())
     names = {site["domain"] for site in units["sites"]}
-    for sheet in ("sites.csv", "more-sites.csv"):
+    for sheet in ("sites.csv", "more-sites.csv", "https-sites.csv"):
         with (LAB / "register" / sheet).open(encoding="utf-8") as file:
             names |= {row["域名"] for row in csv.DictReader(file)}
     sites = [site for host in truth["hosts"].values() for site in host["sites"]]
@@ -248,7 +248,7 @@ def test_truth_knows_what_is_declared(truth):
 
 def test_servers_are_declared_as_truth_says(truth):
     declared = {}
-    for sheet in ("servers.csv", "more-servers.csv"):
+    for sheet in ("servers.csv", "more-servers.csv", "https-servers.csv"):
         with (LAB / "register" / sheet).open(encoding="utf-8") as file:
             declared |= {row["name"]: row for row in csv.DictReader(file)}
     assert {name: row["address"] for name, row in declared.items()} == {name: host["address"] for name, host in truth["hosts"].items()}

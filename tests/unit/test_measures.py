@@ -89,7 +89,7 @@ def book(tmp_path):
         old = {"height_u": 4, "power_w": 9}
         session.add(model.Declared(kind="server", key="192.0.2.2", data=old, imported_at=AT, withdrawn_at=AT))
         for n in range(3):
-            session.add(model.Sample(host_id=1, at=AT + timedelta(minutes=10 * n), data={"time": n}))
+            session.add(model.Sample(host_id=1, at=AT + timedelta(minutes=10 * n), data={"uptime_s": 600.0 * n, "boot_id": "b"}))
     yield opened
     opened.close()
 
@@ -102,14 +102,14 @@ def test_hosts_with_what_was_read_there(book):
     assert sorted(found) == [1, 2]
     assert (found[1].name, found[1].cpus, found[1].memory_bytes, found[1].disks[0]["used_bytes"]) == ("h1", 4, 8 * GIB, 9 * 10**9)
     assert found[1].containers == {"docker web": "0123456789abcdef" * 4}
-    assert [reading.data["time"] for reading in found[1].samples] == [0, 1, 2]
-    assert [reading.data["time"] for reading in late[1].samples] == [1, 2]
+    assert [list(run.columns["seconds"]) for run, _ in found[1].runs] == [[600.0, 600.0]]
+    assert [list(run.columns["seconds"]) for run, _ in late[1].runs] == [[600.0]]
     assert found[1].history[0]["source"] == "boot"
     guests = {guest.name: guest.facts for guest in found[1].guests}
     assert guests["a.edu"]["content.bytes"]["value"] == 5  # what was declared is read as everywhere else
     assert "other" not in guests["a.edu"]
     assert list(only) == [2]
-    assert (only[2].cpus, only[2].memory_bytes, only[2].samples, only[2].disks) == (None, None, [], ())
+    assert (only[2].cpus, only[2].memory_bytes, only[2].runs, only[2].disks) == (None, None, (), ())
 
 
 def test_subjects(book):

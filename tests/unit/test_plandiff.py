@@ -159,3 +159,14 @@ def test_each_sentence_asks_for_the_same_in_both_languages():
     for kind, (english, chinese) in SENTENCES.items():
         for name in ("move", "what", "old", "new", "placement", "to", "wave", "on", "by", "before", "why"):
             assert (f"{{{name}}}" in english) == (f"{{{name}}}" in chinese), (kind, name)
+
+
+def test_hosts_that_become_free_or_are_kept_and_labels_that_lack():
+    def plan(on, kept, labels):
+        lack = {"kind": "vps", "resource": "cpus", "lacking": 2, "labels": labels, "for": []}
+        return document(move("a"), hosts_free=[{"host": "old", "on": on, "kept_by": kept}], shortfall=[lack])
+
+    free, kept = plan("2026-12-20", [], []), plan(None, ["z.x.edu"], ["nvme"])
+    assert [text for text in said(free, kept) if "old" in text] == ["old: can no longer be switched off on 2026-12-20: z.x.edu needs it"]
+    assert "old: can be switched off on 2026-12-20, was none" in said(kept, free)
+    assert "lacking now: vps cpus with nvme 2" in said(free, kept)

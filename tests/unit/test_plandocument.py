@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from inventory import yamlfile
 from inventory.errors import ConfigurationError, InputError, PlanError
-from planner import plandocument, planedits
+from planner import plandocument, planedits, wording
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
-from sample_plan import content, document, move  # noqa: E402
+from sample_plan import content, document, move
 
 
 def written(tmp_path, plain):
@@ -90,10 +90,15 @@ def test_any_observed_text_and_figure_survives_the_file(words, hours):
     words = "".join(c for c in words if not 0xD800 <= ord(c) <= 0xDFFF)
     one = move("a", hours={"web": hours})
     one["source"]["docroot"] = "/" + words
-    one["findings"] = [{"rule": "r", "step": "", "message": words}]
+    one["findings"] = [{"rule": "r", "step": "", "message": wording.line(words)}]
     plain = document(one)
     data = yaml.safe_load(plandocument.text(plain))
     assert plandocument.Plan.model_validate(data).plain() == plain
+
+
+def test_a_sentence_with_control_characters_is_refused_with_its_place():
+    with pytest.raises(PlanError, match=r"moves\.0\.note.*control characters"):
+        document(move("a", note="x\x1b[2J"))
 
 
 def test_dates_may_stand_without_quotes(tmp_path):

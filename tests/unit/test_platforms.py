@@ -29,8 +29,8 @@ def problems(text):
 def test_what_was_written_before_stays_valid(text):
     made = read(text)
     assert made.headroom.cpu == 1.3
-    assert made.default_flavour == platforms.STANDARD
-    assert made.tariffs.hour is None
+    assert made.default_flavour is not None
+    assert (made.default_flavour.cpus, made.default_flavour.memory_bytes) == (platforms.STANDARD.cpus, platforms.STANDARD.memory_bytes)
 
 
 def test_no_file_says_nothing(tmp_path):
@@ -126,6 +126,28 @@ def test_what_a_pool_may_give_out():
 
 def test_pools_of_both_kinds_do_not_overlap():
     assert len(read("pools: [{name: a, network: 0.0.0.0/1}, {name: b, network: '::/1'}]").pools) == 2
+
+
+ARCHIVES = {
+    "archive: {name: vh1, address: 192.0.2.1}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "",
+    "archive: {name: vh1, address: 192.0.2.2}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "p.yml:1:17: archive.name: the name 'vh1' stands",
+    "archive: {name: f, address: 192.0.2.5}\nsite_clusters: [{name: c, front: {name: f, address: 192.0.2.5}, nodes: [{name: n, address: 192.0.2.6}]}]": "",
+    "archive: {name: c, address: 192.0.2.5}\nsite_clusters: [{name: c, front: {name: f, address: 192.0.2.5}, nodes: [{name: n, address: 192.0.2.6}]}]":
+        "p.yml:1:17: archive.name: the name 'c' stands",
+    "archive: {name: a, address: 192.0.2.5, folder: /srv/../etc}": "p.yml:1:48: archive.folder",
+    "gone: {front: vh9}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "p.yml:1:15: gone.front: 'vh9' is no site cluster",
+    "gone: {front: vh1}\nvirtual_hosts: [{name: vh1, address: 192.0.2.1}]": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ARCHIVES)
+def test_an_archive_may_be_a_machine_that_is_there_already_and_a_front_must_be(text):
+    if said := ARCHIVES[text]:
+        (found,) = problems(text)
+        assert found.startswith(said)
+    else:
+        made = read(text)
+        assert made.archive is None or made.archive.address in {machine.address for machine in made.machines}
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,38 @@ def test_an_answer_given_later_counts_as_one_given_first(world, name):
     first = signs.derive({**facts, name: said}, TODAY)
     later = signs.derive({**signs.derive(facts, TODAY), name: said}, TODAY)
     assert first == later and first[name] == said
+
+
+OLD = dict(site__static=True, site__declared=True, content__age_days=2000, use__requests_per_day=1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "needed"),
+    [
+        (dict(OLD, use__span_days=14, use__days=3), False),
+        (dict(OLD, use__span_days=1, use__days=1), None),
+        (dict(OLD, use__days=5), None),
+        (dict(OLD, use__days=730), False),
+        (dict(OLD), False),
+        (dict(OLD, use__span_days=1, use__requests_per_day=90.0), True),
+        (dict(OLD, use__span_days=1, content__age_days=3), True),
+        (dict(OLD, use__span_days=1, site__declared=False), False),
+        (dict(OLD, use__span_days=1, site__declared=False, owner__known=True, content__age_days=500), None),
+    ],
+)
+def test_a_log_of_a_day_proves_no_disuse(values, needed):
+    assert derived(**values).get("answer.still_needed") is needed
+
+
+def test_a_fresh_site_without_a_name_in_dns_is_asked_about_not_retired():
+    values = dict(site__static=True, site__declared=False, content__age_days=3, http__dns=[], use__requests_per_day=1.0)
+    assert derived(**values, use__span_days=1)["answer.still_needed"] is True
+    assert derived(**values, use__span_days=20)["retire.signs"] == ["its names do not exist in DNS"]
+    assert derived(**{**values, "content__age_days": 60}, use__span_days=1)["answer.still_needed"] is False
+
+
+def test_a_proxy_to_nothing_that_nobody_declared_is_no_longer_used():
+    values = dict(site__vhosts=[["a", 1]], site__proxy_to=["http://127.0.0.1:9000"], backend__missing=["127.0.0.1:9000"])
+    assert derived(**values, site__declared=False)["retire.signs"] == ["nothing answers behind its proxy and nobody has declared it"]
+    assert derived(**values, site__declared=True)["retire.signs"] == []
+    assert derived(**values, site__declared=False, site__docroot="/srv/a")["retire.signs"] == []

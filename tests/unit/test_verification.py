@@ -1,6 +1,7 @@
 """Two real local servers, one site: every seeded difference is found, noise is not."""
 
 import asyncio
+import hashlib
 import itertools
 import ssl
 import subprocess
@@ -256,5 +257,15 @@ def test_tls_is_pinned_by_address_and_needs_no_valid_certificate(tmp_path):
     with serving(Server(site(), 0), Server(site(), 0), tls=context) as (port, other):
         address = "127.0.0.1"
         result = compare_site(NAMES, address, address, (), QUICK, tls=True, source_port=port, destination_port=other)
+        held = hashlib.sha256(ssl.PEM_cert_to_DER_cert(cert.read_text())).hexdigest()
+        pinned, wrong = (
+            compare_site(
+                NAMES, address, address, (), QUICK, tls=True, source_port=port, destination_port=other, pins=dict.fromkeys(NAMES, pin)
+            )
+            for pin in (held, "0" * 64)
+        )
     assert result.verdict == "equal", result.reason
     assert all(p.url.startswith("https://") for p in result.pages)
+    assert pinned.verdict == "equal", pinned.reason
+    assert wrong.verdict == "different", "the destination must present the certificate that it is asked for"
+    assert {d.kind for p in wrong.pages for d in p.differences} == {"unreachable"}

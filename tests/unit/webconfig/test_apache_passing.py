@@ -41,3 +41,21 @@ def test_what_a_proxying_vhost_inherits(lines, docroot, php):
     config = apache.read({"/etc/httpd/conf/httpd.conf": MAIN % lines}, "/etc/httpd/conf/httpd.conf", {}, {})
     [vhost] = [item for item in config.vhosts if "a.example.edu" in item.names]
     assert (vhost.docroot, vhost.php) == (docroot, php)
+
+
+@pytest.mark.parametrize(
+    ("lines", "homes"),
+    [
+        ("UserDir public_html", ["public_html"]),
+        ("UserDir public_html\n  UserDir disabled root", ["public_html"]),
+        ("UserDir disabled", []),
+        ("UserDir public_html\n  UserDir disabled", []),
+        ("UserDir enabled zhang", []),
+        ("ServerAlias b.example.edu", []),
+    ],
+)
+def test_folders_of_users_homes(lines, homes):
+    config = apache.read({"/etc/httpd/conf/httpd.conf": MAIN % lines}, "/etc/httpd/conf/httpd.conf", {}, {})
+    [vhost] = [item for item in config.vhosts if "a.example.edu" in item.names]
+    assert vhost.userdirs == homes
+    assert ("userdirs" in vhost.to_json()) == bool(homes)

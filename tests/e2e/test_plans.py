@@ -1,0 +1,112 @@
+"""A plan on real hosts: groups and dates, approval, a change on a source that makes it stale, a gate that holds one move while the others go.
+
+One story, in order; the moves themselves are tests/e2e/test_moves.py's.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+HOSTS = ("ns1", "odd", "arch", "vh1", "front", "node1", "node2")
+SHEETS = ("units.yml", "servers.csv", "sites.csv", "more-servers.csv", "more-sites.csv")
+
+
+def ctl(campus, *words):
+    command = [sys.executable, campus.root / "lab/lab", "ctl", "--", *words]
+    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
+
+
+def status(campus, space):
+    return {row["move"]: row for row in json.loads(campus.planner(space, "status", "--json").stdout)}
+
+
+@pytest.fixture(scope="module")
+def desk(campus, tmp_path_factory):
+    return campus.workspace(tmp_path_factory.mktemp("plans"), ["odd", "arch", "vh1", "front", "node1", "node2"], SHEETS)
+
+
+@pytest.fixture(scope="module")
+def first(campus, desk):
+    hosts = json.loads(campus.planner(desk, "discover", "odd", "arch", "--json").stdout)["hosts"]
+    assert {row["host"]: row["outcome"] for row in hosts} == {"odd": "ok", "arch": "ok"}, "half a visit gives no verdicts"
+    campus.planner(desk, "assess")
+    return json.loads(campus.planner(desk, "plan", "--json").stdout)
+
+
+def test_every_move_has_a_date_a_place_and_a_reason(campus, desk, first):
+    assert first["problems"] == []
+    nights = {}
+    for move in first["moves"]:
+        assert move["schedule"]["start"] <= move["schedule"]["cutover"] < move["schedule"]["end"]
+        assert move["schedule"]["cutover"] > first["first_day"]
+        assert move["why_not_earlier"], "the TTL alone needs a day"
+        nights[move["schedule"]["cutover"]] = nights.get(move["schedule"]["cutover"], 0) + 1
+    assert max(nights.values()) <= 4, "calendar.yml says so"
+    places = {"site-cluster": "cluster", "virtual-host": "vh1", "retire": ""}
+    assert all(move["destination"]["platform"] == places[move["placement"]] for move in first["moves"])
+
+
+def test_sites_with_one_database_move_together_and_by_people(campus, desk, first):
+    moves = {move["site"]: move for move in first["moves"]}
+    law, alumni = moves["law.campus.test"], moves["alumni.campus.test"]
+    assert law["group"] == alumni["group"]
+    assert law["schedule"]["cutover"] == alumni["schedule"]["cutover"]
+    said = campus.planner(desk, "plan", "why", "law.campus.test").stdout
+    assert "Together with alumni-campus-test" in said
+    assert "both use the database shared on arch" in said
+    assert law["carried_out"] == alumni["carried_out"] == "by hand"
+    assert "shares its database with" in law["note"]
+
+
+def test_only_what_is_approved_runs(campus, desk, first):
+    campus.planner(desk, "generate")
+    assert "nobody has approved" in campus.planner(desk, "run", "--yes", code=7).stderr
+    campus.planner(desk, "plan", "approve", "--by", "the head of operations")
+
+
+def test_a_change_on_a_source_makes_the_plan_stale(campus, desk, first):
+    change = "sed -i 's/server_name odd.campus.test/server_name odd.campus.test chemistry.campus.test/' /etc/nginx/sites-available/odd"
+    campus.lab("exec", "odd", "sh", "-c", f"{change} && nginx -t && systemctl reload nginx")
+    campus.planner(desk, "discover", "odd")
+    refused = campus.planner(desk, "run", "--yes", code=7).stderr
+    assert f"{first['id']} is not of today" in refused
+    assert "odd-campus-test: site.names was" in refused
+    assert "chemistry.campus.test" in refused
+    assert "is not of today" in campus.planner(desk, "plan", "approve", code=7).stderr
+    campus.planner(desk, "plan")
+    said = campus.planner(desk, "plan", "diff", first["id"]).stdout
+    assert "chemistry.campus.test" in said
+
+
+def test_a_gate_holds_one_move_and_the_others_go(campus, desk, first):
+    campus.planner(desk, "generate")
+    campus.planner(desk, "plan", "approve", "--by", "the head of operations")
+    refused = campus.planner(desk, "run", "--yes", "--move", "tools.archives.campus.test", code=7).stderr
+    assert "the gate undeclared is not settled" in refused
+    run = campus.planner(desk, "run", "--yes")
+    assert "tools-archives-campus-test: the gate undeclared is not settled" in run.stderr
+    now = status(campus, desk)
+    assert {name: now[name]["state"] for name in ("odd-campus-test", "geo-campus-test")} == dict.fromkeys(
+        ("odd-campus-test", "geo-campus-test"), "done"
+    )
+    assert now["tools-archives-campus-test"]["state"] == "waiting"
+    assert any("infection-likely" in reason for reason in now["tools-archives-campus-test"]["held"])
+    assert ctl(campus, "dig", "+short", "geo.campus.test").split() == ["198.51.100.110"]
+    assert "Geography" in ctl(campus, "curl", "-s", "http://geo.campus.test/")
+    for rule in ("undeclared", "infection-likely"):
+        campus.planner(
+            desk, "plan", "settle", "tools.archives.campus.test", rule, "--by", "Ma Yan", "--why", "looked at, and declared by letter"
+        )
+    assert status(campus, desk)["tools-archives-campus-test"]["held"] == []
+
+
+def test_a_visit_after_the_move_changes_nothing_about_it(campus, desk, first):
+    campus.planner(desk, "discover", "odd", "arch")
+    plan = json.loads(campus.planner(desk, "plan", "--json").stdout)
+    left = {entry["site"]: entry["why"] for entry in plan["left"]}
+    for site in ("odd.campus.test", "geo.campus.test"):
+        assert "has moved it on" in left[site], "what is moved is not moved again"
+    assert "clubs.campus.test" in {move["site"] for move in plan["moves"]}
