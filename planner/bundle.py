@@ -90,13 +90,15 @@ def playbook_name(placement: str, step: str) -> str:
 
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
     """An Ansible inventory of all hosts that the plan touches; sources need no Python."""
-    kinds = ("sources", "vhost_servers", "cluster_fronts", "cluster_nodes", "archives")
+    kinds = ("sources", "vhost_servers", "cluster_fronts", "cluster_nodes", "archives", "vps_machines")
     groups: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
     for move in carried_out(plan):
         groups["sources"][move["source"]["host"]] = move["source"]["address"]
         destination = move["destination"]
         if move["placement"] == "virtual-host":
             groups["vhost_servers"][destination["receiver"]] = destination["receiver_address"]
+        elif move["placement"] == "vps":
+            groups["vps_machines"][destination["receiver"]] = destination["receiver_address"]
         elif move["placement"] == "retire":
             groups["archives"][destination["receiver"]] = destination["receiver_address"]
             fronts = "cluster_fronts" if destination["node_addresses"] else "vhost_servers"
@@ -169,6 +171,8 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "host_keys": list(access.keys.get(move["source"]["address"], ())),
         }
         carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns", "retirement")}
+        if move.get("stack"):
+            carried["stack"] = move["stack"]
         out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
         names = {
             "source": move["source"]["host"],

@@ -17,7 +17,7 @@ from typing import Any
 
 from inventory import collector, ssh
 from inventory.errors import HostError
-from planner import contents, handshakes, verification
+from planner import contents, handshakes, postgresqlrows, verification
 from planner.contents import FilesComparison, RowsComparison
 
 PART_SECONDS = 1800.0
@@ -159,8 +159,8 @@ def _checksums(hosts: Hosts, address: str, docroot: str) -> Mapping[str, content
 
 
 _ROWS_STATUS = {
-    4: "there is no mysql client",
-    5: "the database server refuses root",
+    4: "there is no client of the database server",
+    5: "the database server refuses us",
     6: "there is no such schema",
     7: "a table could not be read",
 }
@@ -172,8 +172,10 @@ def _rows(move: Mapping[str, Any], hosts: Hosts) -> RowsComparison:
         (move["destination"]["receiver_address"], move["destination"]["database"]["name"]),
     ]
 
+    script = postgresqlrows.SCRIPT if move.get("stack") else contents.ROWS_SCRIPT
+
     def one(place: tuple[str, str]) -> contents.Rows:
-        status, text = hosts.run(place[0], contents.ROWS_SCRIPT, place[1])
+        status, text = hosts.run(place[0], script, place[1])
         if status:
             raise HostError("partial", f"{place[0]}: schema {place[1]}: {_ROWS_STATUS.get(status, f'exit status {status}')}")
         try:

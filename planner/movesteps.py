@@ -52,7 +52,7 @@ RETIRE = (
 )
 """A site that is closed: its archive is kept, the front answers for its names, its old host keeps everything."""
 
-TABLE: Mapping[str, tuple[Step, ...]] = {"site-cluster": SITE, "virtual-host": SITE, "retire": RETIRE}
+TABLE: Mapping[str, tuple[Step, ...]] = {"site-cluster": SITE, "virtual-host": SITE, "vps": SITE, "retire": RETIRE}
 """Placement → its steps, in order."""
 
 

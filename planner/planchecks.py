@@ -102,7 +102,9 @@ def _can_be_carried_out(move: Move, here: Path_) -> Iterator[Problem]:
         if set(destination.node_addresses) != set(destination.nodes):
             yield (*here, "destination", "node_addresses"), "every node has one, and nothing else"
     elif len(destination.nodes) > 1:
-        yield (*here, "destination", "nodes"), "a virtual host lies on one server"
+        yield (*here, "destination", "nodes"), "it lies on one server"
+    elif move.placement == "vps" and move.stack is None:
+        yield (*here, "stack"), "a system that the planner carries out needs to say what it stands on"
     elif move.source.database is not None and destination.database is None:
         yield (*here, "destination", "database"), "the source has a database"
 

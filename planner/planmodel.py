@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from inventory.register import valid_name
 from planner.policy import Placement, Skill, Step
+from planner.stackmodel import Stack
 
 FORMAT = 2
 
@@ -296,6 +297,7 @@ class Move(_Part):
     schedule: Schedule | None = None
     source: Source
     destination: Destination
+    stack: Stack | None = None
     retirement: Retirement | None = None
     dns: Dns | None = None
     gates: tuple[Gate, ...] = ()

@@ -8,6 +8,7 @@ and `4 GiB` (powers of 1024).  Capacity that is left out is not counted; a price
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -167,6 +168,16 @@ class VpsNode(_Strict):
         return int(self.memory_bytes * Decimal(str(self.memory_overcommit)))
 
 
+class VpsMachine(Node):
+    """A virtual machine that the center has made and that answers over SSH (provider `existing`); `workloads` are those it is for, by name.
+
+    `release` is what runs on it, since packages are named by it.
+    """
+
+    release: Literal["debian-12", "debian-13"] = "debian-12"
+    workloads: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Flavour(_Strict):
     """A size of VPS that is on offer; `yearly` is its price."""
 
@@ -309,6 +320,7 @@ class Platforms(_Strict):
     virtual_hosts: tuple[VirtualHostServer, ...] = ()
     site_clusters: tuple[Cluster, ...] = ()
     vps_nodes: tuple[VpsNode, ...] = ()
+    vps_machines: tuple[VpsMachine, ...] = ()
     flavours: tuple[Flavour, ...] = (STANDARD,)
     vps_default: str = STANDARD.name
     vps_system_bytes: Bytes = 10_000_000_000
@@ -328,6 +340,7 @@ class Platforms(_Strict):
         found: dict[str, Node] = {node.address: node for node in self.virtual_hosts}
         for cluster in self.site_clusters:
             found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
+        found |= {node.address: node for node in self.vps_machines}
         if self.archive is not None:
             found.setdefault(self.archive.address, self.archive)
         return tuple(found.values())
@@ -337,6 +350,11 @@ class Platforms(_Strict):
         """What answers for closed sites' names."""
         fronts: tuple[VirtualHostServer | Cluster, ...] = (*self.site_clusters, *self.virtual_hosts)
         return next((one for one in fronts if self.gone.front in {"", one.name}), None)
+
+    def machine_for(self, names: Collection[str]) -> VpsMachine | None:
+        """The virtual machine that was made for a workload of these names."""
+        wanted = {name.lower() for name in names}
+        return next((machine for machine in self.vps_machines if wanted & {name.lower() for name in machine.workloads}), None)
 
     def places(self, placement: str) -> tuple[str, ...]:
         """The names of what a workload of this placement can be put on: servers, clusters, hypervisors or racks."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from inventory import yamlfile
 from inventory.errors import ConfigurationError
 from inventory.scope import parse_range
-from planner.platforms import STANDARD, Platforms, Pool, Rack, VirtualHostServer
+from planner.platforms import STANDARD, Platforms, Pool, Rack, VirtualHostServer, VpsMachine
 
 Part = TypeVar("Part", bound=BaseModel)
 Path_ = tuple[str | int, ...]
@@ -59,6 +59,7 @@ def _problems(data: Mapping[Any, Any]) -> Iterator[Problem]:
         for name, whole, taken in (("units", rack.units, rack.used_units), ("ports", rack.ports, rack.used_ports)):
             if whole is not None and taken > whole:
                 yield ("racks", index, f"used_{name}"), f"{taken} {name} are used of {whole}"
+    yield from _machines(list(_good(data, "vps_machines", VpsMachine)))
     gone, fronts = data.get("gone"), [_named(item) for kind in ("site_clusters", "virtual_hosts") for item in _listed(data, kind)]
     if isinstance(gone, dict) and gone.get("front") and gone["front"] not in fronts:
         yield ("gone", "front"), f"{gone['front']!r} is no site cluster and no virtual-host server"
@@ -78,7 +79,7 @@ def _names(data: Mapping[Any, Any]) -> Iterator[Problem]:
     """Platforms share one space of names, since plans and playbooks name them; a machine may stand in several clusters."""
     seen: dict[str, tuple[Path_, Any]] = {}
     machines: list[tuple[Path_, str, Any]] = []
-    for kind in ("virtual_hosts", "site_clusters", "vps_nodes", "racks"):
+    for kind in ("virtual_hosts", "site_clusters", "vps_nodes", "vps_machines", "racks"):
         for index, item in enumerate(_listed(data, kind)):
             machines.append(((kind, index, "name"), _named(item), None))
             if kind == "site_clusters" and isinstance(item, dict):
@@ -119,6 +120,18 @@ def _good(data: Mapping[Any, Any], kind: str, model: type[Part]) -> Iterator[tup
             yield index, model.model_validate(item)
         except ValidationError:
             continue
+
+
+def _machines(machines: Sequence[tuple[int, VpsMachine]]) -> Iterator[Problem]:
+    """One machine for a workload, and one entry for a machine."""
+    owner: dict[str, int] = {}
+    address: dict[str, int] = {}
+    for index, machine in machines:
+        if address.setdefault(machine.address, index) != index:
+            yield ("vps_machines", index, "address"), f"{machine.address} is the address of vps_machines.{address[machine.address]}, too"
+        for at, name in enumerate(machine.workloads):
+            if owner.setdefault(name.lower(), index) != index:
+                yield ("vps_machines", index, "workloads", at), f"{name!r} has vps_machines.{owner[name.lower()]} already"
 
 
 def _pools(pools: Sequence[tuple[int, Pool]]) -> Iterator[Problem]:

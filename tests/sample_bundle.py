@@ -9,8 +9,19 @@ from planner.movesteps import steps
 ACCESS = bundle.Access("ops", 22, ("/keys/id",), "/ws/runs/known_hosts", {"192.0.2.1": ["ssh-ed25519 AAAA"]})
 
 
+STACK = {
+    "release": "debian-12", "packages": ["nginx-light", "postgresql", "rsync", "tomcat10"], "ports": [80], "notes": [], "folders": ["/srv/x/app"],
+    "users": [{"name": "shop", "uid": 998, "gid": 998, "home": "/srv/x", "packaged": False}],
+    "tomcat": {"series": "10", "port": 8080, "host": "x.edu", "aliases": [], "docroot": "/srv/x/app", "context": "/etc/tomcat10/Catalina/x.edu/ROOT.xml",
+               "java_options": ["-Xmx96m"], "drivers": []},
+    "database": {"major": "15", "name": "shop", "owner": "shop", "user": "shop", "encoding": "UTF8", "collation": "C.UTF-8", "ctype": "C.UTF-8", "locales": [],
+                 "extensions": []},
+    "jobs": [{"user": "shop", "schedule": "@daily", "command": "/srv/x/app/daily", "file": "/etc/cron.d/x"}],
+}  # fmt: skip
+
+
 def plan(*, placement="virtual-host", dns=True, text="plain", tls=False):
-    cluster = placement != "virtual-host"
+    cluster = placement not in {"virtual-host", "vps"}
     destination = {
         "platform": "p", "nodes": ["n1", "n2"] if cluster else ["vh1"], "front": "front" if cluster else "", "address": "192.0.2.9",
         "account": "w-x", "docroot": "/srv/sites/w-x/htdocs", "php": "8.2", "receiver": "front" if cluster else "vh1",
@@ -25,6 +36,8 @@ def plan(*, placement="virtual-host", dns=True, text="plain", tls=False):
                    "config_file": "", "https_only": tls, "hsts": "max-age=300" if tls else "",
                    "certificate": {"path": text, "key_path": text, "chain": "", "names": [], "hosts": []} if tls else None},
     }  # fmt: skip
+    if placement == "vps":
+        move["stack"] = STACK
     return {"id": "plan-1", "fingerprint": "f" * 64, "moves": [move]}
 
 
@@ -32,6 +45,7 @@ if __name__ == "__main__":
     document = plan()
     cluster = plan(placement="site-cluster")["moves"][0]
     document["moves"].append({**cluster, "id": "y-edu", "site": "y.edu"})
+    document["moves"].append({**plan(placement="vps")["moves"][0], "id": "s-edu", "site": "s.edu"})
     document["moves"].append({**plan(placement="retire")["moves"][0], "id": "z-edu", "site": "z.edu"})
     for name, placement in (("v-tls-edu", "virtual-host"), ("c-tls-edu", "site-cluster")):
         document["moves"].append({**plan(placement=placement, tls=True)["moves"][0], "id": name, "site": name})

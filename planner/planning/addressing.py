@@ -31,6 +31,8 @@ def given(made: Made) -> addresses.Given:
         node = made.placed.assignments.get(ids[item.name], "")
         if item.placement not in {"vps", "colocation"} or not node or (item.placement == "colocation" and item.host in machines):
             continue
+        if item.placement == "vps" and platforms.machine_for(item.names) is not None:
+            continue  # the center made its machine, and that has an address
         if item.placement == "colocation":
             machines.add(item.host)
         wants.append(addresses.Want(item.name, item.placement, zones[node], _families(platforms.pools, item.placement, zones[node])))

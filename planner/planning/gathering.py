@@ -12,11 +12,13 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import model
-from planner import calendars, costs, freshness, journal, sizing, zonerecords
+from inventory import catalogue, model
+from inventory.conditions import Facts
+from planner import calendars, costs, freshness, journal, rebuild, sizing, zonerecords
 from planner.facts import Assembly
 from planner.planning.subjects import Carried, Subject
 from planner.planning.values import Inputs
+from planner.platforms import Platforms
 from planner.workspace import Workspace
 
 
@@ -26,7 +28,7 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
     items = list(session.scalars(select(model.Workload).order_by(model.Workload.name)))
     zone, problems = zonerecords.records(space.platforms.dns, [str(name) for item in items if item.host_id for name in item.names])
     agreed, carried = _agreed(session), _carried(session)
-    subjects = [_subject(item, assembly, zone, agreed, carried.get(item.id)) for item in items]
+    subjects = [_subject(session, item, assembly, zone, agreed, carried.get(item.id)) for item in items]
     calendar = calendars.load(space.root / freshness.CALENDAR)
     codes = {*session.scalars(select(model.Unit.code))}
     strange = sorted({code for _, code in calendar.units_named()} - codes)
@@ -38,7 +40,7 @@ def inputs(session: Session, space: Workspace, today: date, first_day: date) -> 
 
 
 def _subject(
-    item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]],
+    session: Session, item: model.Workload, assembly: Assembly, zone: dict[str, dict[str, object]],
     agreed: Mapping[tuple[str, str, str], date], carried: Carried | None,
 ) -> Subject:  # fmt: skip
     facts = assembly.of(item)
@@ -54,7 +56,19 @@ def _subject(
         [zone[name] for name in names if name in zone],
         _night(item, names, verdict.recommendation, agreed),
         carried,
+        _rebuilt(session, item, facts, assembly.space.platforms) if verdict.recommendation == "vps" else None,
     )  # fmt: skip
+
+
+def _rebuilt(session: Session, item: model.Workload, facts: Facts, platforms: Platforms) -> rebuild.Rebuilt | None:
+    """What it stands on, for the machine that was made for it; None without such a machine."""
+    names = {item.name, *map(str, item.names)}
+    machine = platforms.machine_for(names)
+    if machine is None or item.host_id is None:
+        return None
+    position = next(at for at, name in enumerate(machine.workloads) if name.lower() in {one.lower() for one in names})
+    rows = catalogue.observations(session, item.host_id, *rebuild.KINDS)
+    return rebuild.rebuild(facts, rebuild.gather((row.kind, row.data) for row in rows), machine.release, position)
 
 
 def _night(item: model.Workload, names: Iterable[str], placement: str, agreed: Mapping[tuple[str, str, str], date]) -> date | None:

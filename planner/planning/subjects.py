@@ -17,6 +17,7 @@ from planner.assessment import Verdict
 from planner.costs import Cost
 from planner.decisions import Decision, Kind
 from planner.platforms import Platforms
+from planner.rebuild import Rebuilt
 from planner.sizing import Size
 
 PLACES = {"site-cluster": "site cluster", "virtual-host": "virtual-host server", "vps": "VPS node", "colocation": "rack"}
@@ -39,6 +40,7 @@ class Subject:
 
     `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to; `carried` its move in a plan
     that has moved it or has begun to.
+    `rebuilt` is what it stands on, where it goes to a VPS that has been made for it; None where there is no such machine.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Subject:
     records: Sequence[Mapping[str, Any]] = ()
     agreed: date | None = None
     carried: Carried | None = None
+    rebuilt: Rebuilt | None = None
 
     def value(self, name: str, default: Any = None) -> Any:
         """A fact's value, `default` when unknown."""
@@ -134,6 +137,10 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
     server = item.value("site.web_server")
     if server is not None and server not in {"nginx", "apache"}:
         return f"its web server {server} cannot be made to pass visitors on to the new place by our playbooks"
+    if item.placement == "vps":
+        if item.rebuilt is None:
+            return "no virtual machine has been made for it: name one in vps_machines of inventory/platforms.yml"
+        return "; ".join(item.rebuilt.problems)
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
     outside = bool(configuration) and item.value("database.used", False) and not equality.within(str(configuration), docroot)
     if outside and item.placement != "retire":

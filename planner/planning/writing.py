@@ -14,7 +14,7 @@ from planner.freshness import facts_digest
 from planner.planmodel import HSTS
 from planner.planning import fitting_in
 from planner.planning.subjects import Subject, by_hand
-from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer
+from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer, VpsMachine
 from planner.policy import RuleSet
 from planner.refusals import reason
 from planner.schedules import Scheduled, Unscheduled
@@ -61,7 +61,8 @@ def move(
     if not why and platforms.dns is not None and dns is None:
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
-    said = [*notes, *_carried_as_it_is(item), *([f"by hand: {why}"] if why else [])]
+    rebuilt = item.rebuilt.stack if item.rebuilt is not None else None
+    said = [*notes, *_carried_as_it_is(item), *(rebuilt.notes if rebuilt is not None else ()), *([f"by hand: {why}"] if why else [])]
     return {
         "id": identity,
         "site": names[0] if names else item.name,
@@ -81,6 +82,7 @@ def move(
         "schedule": _schedule(told) if isinstance(told, Scheduled) else None,
         "source": _source(item),
         "destination": where,
+        "stack": item.rebuilt.stack.model_dump(mode="json") if item.rebuilt is not None and item.rebuilt.stack is not None else None,
         "retirement": _retirement(item, identity, told, platforms),
         "dns": dns,
         "gates": [
@@ -114,10 +116,15 @@ def _steps(item: Subject) -> list[str]:
 def _source(item: Subject) -> dict[str, Any]:
     return {
         "host": item.host, "address": item.address, "docroot": item.value("site.docroot"),
-        "web_server": item.value("site.web_server"), "vhosts": item.value("site.vhosts", []),
+        "web_server": item.value("site.web_server"), "vhosts": _front(item),
         "web_user": item.value("site.web_user", "www-data"), "tls": bool(item.value("site.tls", False)), **_https(item),
         "config_file": item.value("application.config_file", "") or "", "database": _database(item),
     }  # fmt: skip
+
+
+def _front(item: Subject) -> list[Any]:
+    """The blocks of the web server before it; a host of the Tomcat behind is no place for a line of nginx's or Apache's."""
+    return [block for block in item.value("site.vhosts", []) or [] if not (item.placement == "vps" and str(block[0]).endswith(".xml"))]
 
 
 def _https(item: Subject) -> dict[str, Any]:
@@ -176,6 +183,9 @@ def _destination(item: Subject, kind: str, node: str, given: tuple[str, str], pl
     if item.placement == "retire":
         return _closed(platforms)
     flavour = item.costs["vps"].flavour if item.placement == "vps" and "vps" in item.costs else ""
+    machine = platforms.machine_for([item.name, *item.names]) if item.placement == "vps" else None
+    if machine is not None:
+        return _on_machine(machine, own, item, node, flavour)
     return {"platform": node, "nodes": [node] if node else [], "address": given[0], "address6": given[1], "flavour": flavour}
 
 
@@ -237,6 +247,17 @@ def _on_server(server: VirtualHostServer, own: str, item: Subject, kind: str) ->
         "platform": server.name, "nodes": [server.name], "address": server.address, "account": own, "docroot": f"/srv/sites/{own}/htdocs",
         "php": "" if kind == "static" else fitting_in.php(item, server.php), "database": schema,
         "receiver": server.name, "receiver_address": server.address,
+    }  # fmt: skip
+
+
+def _on_machine(machine: VpsMachine, own: str, item: Subject, node: str, flavour: str) -> dict[str, Any]:
+    """A system keeps its paths, and the names of its database and role."""
+    stack = item.rebuilt.stack if item.rebuilt is not None else None
+    schema = {"name": stack.database.name, "user": stack.database.user} if stack is not None and stack.database is not None else None
+    return {
+        "platform": node or machine.name, "nodes": [node or machine.name], "address": machine.address, "account": own,
+        "docroot": stack.tomcat.docroot if stack is not None else "", "database": schema, "flavour": flavour,
+        "receiver": machine.name, "receiver_address": machine.address,
     }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ _spec.loader.exec_module(sample)
 ACCESS, plan = sample.ACCESS, sample.plan
 
 
-@pytest.mark.parametrize("placement", ["virtual-host", "site-cluster", "retire"])
+@pytest.mark.parametrize("placement", ["virtual-host", "site-cluster", "retire", "vps"])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stands_only_in_tagged_json(placement, text):
     files = bundle.files(plan(placement=placement, text=text), ACCESS)
@@ -52,7 +52,7 @@ def test_ansible_reads_it_back_as_the_same_text_and_runs_none_of_it(text, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("placement", "dns"), [(placement, dns) for placement in ("virtual-host", "site-cluster", "retire") for dns in (True, False)]
+    ("placement", "dns"), [(placement, dns) for placement in ("virtual-host", "site-cluster", "retire", "vps") for dns in (True, False)]
 )
 def test_every_playbook_is_yaml_with_named_plays_and_known_roles(placement, dns):
     files = bundle.files(plan(placement=placement, dns=dns), ACCESS)

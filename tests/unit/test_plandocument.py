@@ -206,7 +206,7 @@ WRONG = {
     "a group that goes before its prerequisite": (("groups", 0, "after"), ["c-x-edu"], ("groups", 0, "after", 0), "is to go before it"),
     "a group after itself": (("groups", 0, "after"), ["a-x-edu"], ("groups", 0, "after", 0), "cannot wait for itself"),
     "a total that is no sum": (("costs", "total", "yearly"), "1.00", ("costs", "by_unit"), "is not the total"),
-    "by hand and by the planner": (("moves", 2, "carried_out"), "planner", ("moves", 2, "carried_out"), "no playbooks for vps"),
+    "by hand and by the planner": (("moves", 2, "carried_out"), "planner", ("moves", 2, "stack"), "what it stands on"),
     "a site that is not its name": (("moves", 0, "site"), "q.x.edu", ("moves", 0, "site"), "not among its names"),
     "steps in another order": (("moves", 0, "steps"), ["cutover", "sync"], ("moves", 0, "steps"), "in their order"),
     "a path that climbs": (("moves", 0, "destination", "docroot"), "/srv/../etc", ("moves", 0, "destination", "docroot"), ""),

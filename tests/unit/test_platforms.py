@@ -39,7 +39,7 @@ def test_no_file_says_nothing(tmp_path):
 
 def test_machines_are_told_once():
     made = platformsfile.load(ROOT / "lab/platforms.yml")
-    assert [node.name for node in made.machines] == ["vh1", "front", "node1", "node2"]
+    assert [node.name for node in made.machines] == ["vh1", "front", "node1", "node2", "vps1"]
 
 
 @pytest.mark.parametrize(
@@ -207,3 +207,15 @@ def test_the_example_on_the_page_is_valid():
     made = read(re.search(r"```yaml\n(.*?)```", PAGE, re.S).group(1))
     for name in platforms.Platforms.model_fields:
         assert name in made.model_fields_set, f"the example does not show {name}"
+
+
+def test_a_workload_has_one_machine_and_a_machine_one_entry():
+    one = "{name: %s, address: %s, workloads: [%s]}"
+    good = read(f"vps_machines: [{one % ('m', '192.0.2.1', 'a.x.edu, b.x.edu')}, {one % ('n', '192.0.2.2', 'c.x.edu')}]")
+    assert good.machine_for(["B.X.edu", "www.b.x.edu"]).name == "m"
+    assert good.machine_for(["d.x.edu"]) is None
+    twice = problems(f"vps_machines: [{one % ('m', '192.0.2.1', 'a.x.edu')}, {one % ('n', '192.0.2.1', 'A.x.edu')}]")
+    assert any("is the address of vps_machines.0" in text for text in twice)
+    assert any("'A.x.edu' has vps_machines.0 already" in text for text in twice)
+    assert problems("vps_machines: [{name: m, address: 192.0.2.1, workloads: []}]")
+    assert problems("vps_machines: [{name: m, address: 192.0.2.1, workloads: [a], release: centos-7}]")
