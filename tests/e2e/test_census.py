@@ -213,7 +213,7 @@ def _applications(site, value, compare):
         return
     true = site["application"]
     if true is None:
-        compare("static", True, value("site.static"))
+        compare("static", not site.get("userdirs"), value("site.static"))  # users' homes hold programs, too
         return
     compare("application", true["name"], value("application.name"))
     if true["version"]:
@@ -375,7 +375,7 @@ def test_without_sudo_it_is_said_what_is_missing(census):
 def test_verdicts_are_those_of_an_admin_who_knows_the_sites(census, truth):
     """Each site's verdict with the reason stands in truth.yml."""
     rows = {row["site"]: row for row in json.loads(census.planner("assess", "--json").stdout)}
-    wanted = {site["names"][0]: site["verdict"] for host in truth["hosts"].values() for site in host["sites"]}
+    wanted = {site["names"][0]: site["verdict"] for host in SOURCES for site in of(truth, host)}
     wrong = [
         f"{name}: {rows[name]['verdict']} {rows[name]['state']}, and an admin says {want['placement']} {want.get('state', '')}: {want['because']}"
         for name, want in wanted.items()
