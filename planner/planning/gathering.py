@@ -96,16 +96,25 @@ def _agreed(session: Session) -> dict[tuple[str, str, str], date]:
 def _carried(session: Session) -> dict[int, Carried]:
     """Workload's key → its move that a run has begun or finished and nobody has taken back; the newest plan's."""
     found: dict[int, Carried] = {}
+    nowhere = _nowhere(session)
     begun = select(model.Journal.plan_id).distinct()
     for row in session.scalars(select(model.Plan).where(model.Plan.id.in_(begun)).order_by(model.Plan.created_at, model.Plan.id)):
         states = journal.read(session, row.document)
         moves = [move for move in row.document["moves"] if states[move["id"]].touched]
-        for identity, item in freshness.workloads(session, moves).items():
-            move = next(one for one in moves if one["id"] == identity)
-            now = states[identity]
+        there = freshness.workloads(session, moves)
+        for move in moves:
+            item, now = there.get(move["id"]), states[move["id"]]
+            # its old host, visited since, shows it no more: what is declared of it was moved, and is not lost
+            keys = [item.id] if item is not None else [nowhere[name] for name in (move["site"], *move["names"]) if name in nowhere]
             on = now.on or (f"{now.last:%Y-%m-%d}" if now.last is not None else "")
-            found[item.id] = Carried(row.id, move["placement"], move["destination"]["platform"], now.name == "done", on)
+            found |= dict.fromkeys(keys, Carried(row.id, move["placement"], move["destination"]["platform"], now.name == "done", on))
     return found
+
+
+def _nowhere(session: Session) -> dict[str, int]:
+    """Names of workloads that are declared and found on no host, by their workload's key."""
+    query = select(model.Workload.id, model.Workload.name, model.Workload.names).where(model.Workload.host_id.is_(None))
+    return {str(name): key for key, own, names in session.execute(query) for name in (own, *names)}
 
 
 def _rows(session: Session) -> Iterable[model.Agreement]:

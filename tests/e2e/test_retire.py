@@ -65,6 +65,8 @@ def planned(campus, space, before):
     campus.planner(space, "discover", "phys")
     for question, answer in (("still_needed", "no"), ("merged_into", "www.phys.campus.test/*"), ("owner_agrees_to_retire", "yes")):
         campus.planner(space, "questions", "answer", "events.phys.campus.test", question, answer, "--by", "Zhao Min")
+    # a log of a few days proves no disuse: whether it is needed still, is its unit's to say
+    campus.planner(space, "questions", "answer", "conf2009.phys.campus.test", "still_needed", "no", "--by", "Zhao Min")
     verdicts = {row["site"]: row["verdict"] for row in json.loads(campus.planner(space, "assess", "--json").stdout)}
     assert verdicts["conf2009.phys.campus.test"] == verdicts["events.phys.campus.test"] == "retire"
     plan = json.loads(campus.planner(space, "plan", "--json").stdout)
