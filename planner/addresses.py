@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import netaddr
 
@@ -124,7 +125,7 @@ class _Book:
         return None
 
     def _closes(self, number: int) -> Span | None:
-        at = bisect_right(self.closed, (number, self.span[1] + 1)) - 1
+        at = bisect_right(self.closed, number, key=itemgetter(0)) - 1  # by beginnings: an exclusion may reach beyond the pool
         return self.closed[at] if at >= 0 and self.closed[at][0] <= number <= self.closed[at][1] else None
 
 

@@ -100,7 +100,7 @@ class Observed:
     @cached_property
     def unread(self) -> frozenset[Any]:
         """What could not be read, by the words of the probes."""
-        return frozenset(item.data.get("what") for item in self.of("unknown"))
+        return frozenset(str(item.data.get("what")) for item in self.of("unknown"))
 
     @cached_property
     def addresses(self) -> frozenset[str]:

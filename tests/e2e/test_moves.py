@@ -364,7 +364,7 @@ def test_a_plan_made_anew_leaves_out_what_is_done_and_what_is_under_way(campus, 
     for site in ("www.hist.campus.test", "www.phys.campus.test", "odd.campus.test"):
         assert told[site] == f"{old} has moved it on {today}"
     assert told["events.phys.campus.test"].startswith(f"{old} has begun to move it")
-    assert "www-hist-campus-test" in campus.planner(space, "plan", "diff", old, plan["id"]).stdout
+    assert "www.hist.campus.test" in campus.planner(space, "plan", "diff", old, plan["id"]).stdout
     assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
     campus.planner(space, "run", old, "--yes", "--move", "events.phys.campus.test")
     steps = rows(space, "select step from journal where move='events-phys-campus-test' and event='started' order by id desc limit 5")

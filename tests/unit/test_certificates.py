@@ -28,6 +28,7 @@ from inventory.identify import Seen, sites
 from planner import certificates, handshakes
 from planner.planmodel import Source
 from planner.planning import subjects, writing
+from planner.platforms import Platforms
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ROOT_KEY, MIDDLE_KEY, KEY, OTHER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
@@ -346,7 +347,7 @@ def subject(*seen: Seen) -> Any:
     ids=["both there", "key in its file", "key gone", "not root", "certificate unread"],
 )
 def test_who_cannot_be_carried_stays_by_hand(certificate: list[Seen], why: str) -> None:
-    said = subjects.by_hand(subject(vhost(443, True), *certificate))
+    said = subjects.by_hand(subject(vhost(443, True), *certificate), Platforms())
     assert why in said
     assert bool(said) is bool(why)
 
@@ -369,4 +370,4 @@ def test_a_header_that_is_none_never_reaches_a_configuration(sent: str, kept: st
 
 @pytest.mark.parametrize(("server", "stays"), [("nginx", False), ("apache", False), ("lighttpd", True), ("caddy", True)])
 def test_a_web_server_that_cannot_pass_visitors_on_stays_by_hand(server: str, stays: bool) -> None:
-    assert bool(subjects.by_hand(subject(vhost(80, False, server=server)))) is stays
+    assert bool(subjects.by_hand(subject(vhost(80, False, server=server)), Platforms())) is stays
