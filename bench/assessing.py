@@ -35,8 +35,8 @@ from sqlalchemy import func, insert, select
 
 from bench import measuring
 from bench.growth import plot
-from inventory import garbage, model
-from planner import assessment, verdicts, workspace
+from inventory import conditions, garbage, model
+from planner import scoring, verdicts, workspace
 from planner.facts import Assembly
 from planner.workspace import Workspace
 
@@ -175,11 +175,11 @@ def peer(space: Workspace) -> tuple[float, float]:
     with space.open_catalogue().session() as session:
         items = list(session.scalars(select(model.Workload).order_by(model.Workload.id).limit(PEER_WORKLOADS)))
         assembly = Assembly(session, space, AT.date(), items)
-        values = [dict(assessment.values_of(assembly.of(item))) for item in items]
+        values = [dict(conditions.values_of(assembly.of(item))) for item in items]
     with garbage.put_off():
         begun = time.process_time()
         for one in values:
-            assessment.answers(one, assembly.rules)
+            scoring.answers(one, assembly.rules)
         ours = time.process_time() - begun
     with tempfile.TemporaryDirectory() as folder:
         given = Path(folder) / "given.json"

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inventory import yamlfile
-from inventory.conditions import Facts, asked, holds, malformed
+from inventory.conditions import Conditional, Facts, malformed, values_of
 from inventory.errors import ConfigurationError
 from inventory.sameness import passed
 
@@ -23,7 +23,7 @@ SHIPPED = Path(__file__).with_name("candidates.yml")
 OWN = "inventory/candidates.yml"
 
 
-class _Named(BaseModel):
+class _Named(BaseModel, Conditional):
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     title: Mapping[str, str]
@@ -104,19 +104,19 @@ def load(workspace: Path | None = None) -> RuleSet:
 def judge(rules: RuleSet, facts: Facts) -> list[Finding]:
     """Every rule's say on a site."""
     found = []
+    values = values_of(facts)
     for rule in rules.rules:
-        value = holds(rule.when, facts)
+        value = rule.test(values)
         excuses = [rules.exceptions[name] for name in rule.exceptions if name in rules.exceptions]
-        excused = [(item, holds(item.when, facts)) for item in excuses]
+        excused = [(item, item.test(values)) for item in excuses]
         excuse = next((item.id for item, state in excused if state), "")
         doubtful = [item for item, state in excused if state is None]
-        names = tuple(dict.fromkeys(asked(rule.when)))
-        lacking = [name for name in names if name not in facts] if value is None else []
+        lacking = [name for name in rule.facts if name not in facts] if value is None else []
         if excuse and value is not False:
             value, lacking = False, []
         elif value and doubtful:
-            value, lacking = None, [name for item in doubtful for name in asked(item.when) if name not in facts]
-        known = {name: facts[name] for name in names if name in facts}
+            value, lacking = None, [name for item in doubtful for name in item.facts if name not in facts]
+        known = {name: facts[name] for name in rule.facts if name in facts}
         found.append(Finding(rule, value, excuse, known, tuple(dict.fromkeys(lacking))))
     return found
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -18,6 +19,16 @@ Values = Mapping[str, Any]
 """Facts without what they lead back to: name → value; an absent name is unknown."""
 Test = Callable[[Values], bool | None]
 OPERATORS = ("is", "not", "below", "above", "in", "contains", "matches", "empty")
+
+
+def value(facts: Facts, name: str, default: Any = None) -> Any:
+    """A fact's value, `default` when it is unknown."""
+    return facts[name]["value"] if name in facts else default
+
+
+def values_of(facts: Facts) -> Values:
+    """Facts as conditions read them."""
+    return {name: fact["value"] for name, fact in facts.items()}
 
 
 def malformed(condition: Any) -> str:
@@ -61,6 +72,22 @@ def _operand(operator: str, condition: Mapping[str, Any]) -> str:
         except re.error as error:
             return f"matches: {error}"
     return ""
+
+
+class Conditional:
+    """What has a condition `when` that is asked of many workloads: it is made ready once."""
+
+    when: dict[str, Any]
+
+    @cached_property
+    def facts(self) -> tuple[str, ...]:
+        """The facts that its condition asks for, in order, each once."""
+        return tuple(dict.fromkeys(asked(self.when)))
+
+    @cached_property
+    def test(self) -> Test:
+        """Its condition, ready to be asked."""
+        return compiled(self.when)
 
 
 def holds(condition: Mapping[str, Any], facts: Facts) -> bool | None:

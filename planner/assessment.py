@@ -1,16 +1,10 @@
 """Verdicts: for one workload's facts, each placement's state, score interval and reasons, and the recommendation.  Pure.
 
-In: facts, a rule set, today, perhaps somebody's override.  Out: a `Verdict` as data.  Blocks come first, scores second.  A placement is
-
-    ineligible   a block holds                 unproven     a block may hold: a fact is unknown
-    conditional  something must be done first  ready        nothing stands against it
+In: facts, a rule set, today, perhaps somebody's override.  Out: a `Verdict` as data.  Blocks come first, scores second
+(`planner.scoring`).
 
 Recommended is the highest score among ready and conditional ones, and among those that only an answer of people still has to prove: else
 a costlier placement would win just because nobody asked.  What nobody has read of a host is never guessed.
-
-A score is the weighted mean of seven dimensions, each 0–100.  Five start at 50 and get the points of their utilities; effort falls from
-100 with the hours of the conditions, cost with the yearly price.  What is unknown counts at its best and at its worst: an interval.  To
-learn a fact never widens it, and to add a block never raises a placement (tests/unit/test_assessment.py).
 """
 
 from __future__ import annotations
@@ -19,20 +13,17 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from operator import mul
 from typing import Any, NamedTuple
 
+from inventory import conditions
 from inventory.conditions import Values
 from planner import wording
-from planner.policy import DIMENSIONS, PLACEMENTS, Dimension, Facts, Rule, RuleSet, Trials
-
-STATES = ("ready", "conditional", "unproven", "ineligible")
-_SCORED = tuple(name for name in DIMENSIONS if name not in {"effort", "cost"})
-_START = 50
-Interval = tuple[float, float]
+from planner.policy import DIMENSIONS, Dimension, Facts, Rule, RuleSet, Trials
+from planner.scoring import Placement, best, scored
 
 
 @dataclass(frozen=True)
@@ -127,38 +118,6 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Placement:
-    """One placement's assessment: state, total score, hours (certain, and if all that is unknown goes wrong), score of each dimension.
-
-    `asked_only`: it is unproven, and answers of people are all that lacks.
-    """
-
-    placement: str
-    state: str
-    low: float
-    high: float
-    effort_h: float
-    effort_most_h: float
-    dimensions: Mapping[Dimension, Interval]
-    asked_only: bool = False
-
-    @property
-    def middle(self) -> float:
-        """What placements are ranked by."""
-        return (self.low + self.high) / 2
-
-    @property
-    def open(self) -> bool:
-        """Whether nothing forbids it."""
-        return self.state in {"ready", "conditional"}
-
-    @property
-    def recommendable(self) -> bool:
-        """Whether it may be recommended: it is open, or would be if people said so."""
-        return self.open or self.asked_only
-
-
-@dataclass(frozen=True)
 class Verdict:
     """The whole assessment; `strength` is dominant, leaning, undecided, insufficient data, none possible, or overridden.
 
@@ -239,131 +198,13 @@ def facts_hash(facts: Facts, names: frozenset[str] | None = None) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
 
 
-def asked(rules: RuleSet) -> frozenset[str]:
-    """The facts that a verdict depends on: those that conditions ask for, those that sentences show, and what the placements cost."""
-    return rules.asked
-
-
-def values_of(facts: Facts) -> Values:
-    """Facts as conditions read them."""
-    return {name: item["value"] for name, item in facts.items()}
-
-
-# ---------------------------------------------------------------- what rules say of one placement
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the rules that hold, or may hold, add up to for one placement.  Kept as sums, so that one rule can be taken out again."""
-
-    blocks: int = 0
-    blocks_unknown: int = 0
-    blocks_unread: int = 0
-    conditions: int = 0
-    hours: float = 0.0
-    hours_unknown: float = 0.0
-    low: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SCORED, 0.0))
-    high: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SCORED, 0.0))
-
-    def count(self, rule: Rule, value: bool | None, values: Values, sign: int = 1) -> None:
-        """Put a rule's say in (`sign` 1) or take it out (-1); `values` are those that it was asked with."""
-        if value is False:
-            return
-        if rule.effect == "block":
-            if value:
-                self.blocks += sign
-            else:
-                self.blocks_unknown += sign
-                self.blocks_unread += 0 if asks_people(rule, values) else sign
-        elif rule.effect == "condition":
-            if value:
-                self.conditions += sign
-                self.hours += sign * rule.effort_h
-            else:
-                self.hours_unknown += sign * rule.effort_h
-        elif rule.effect == "utility" and rule.dimension is not None:
-            self.low[rule.dimension] += sign * (min(rule.points, 0) if value is None else rule.points)
-            self.high[rule.dimension] += sign * (max(rule.points, 0) if value is None else rule.points)
-
-    def copy(self) -> Tally:
-        """One that can be changed by itself."""
-        return Tally(
-            self.blocks, self.blocks_unknown, self.blocks_unread, self.conditions, self.hours, self.hours_unknown,
-            dict(self.low), dict(self.high),
-        )  # fmt: skip
-
-
-def asks_people(rule: Rule, values: Values) -> bool:
-    """Whether all that a rule does not know is what people can say."""
-    return all(name.startswith("answer.") for name in rule.facts if name not in values)
-
-
-def judged(name: str, tally: Tally, values: Values, rules: RuleSet) -> Placement:
-    """A placement from what was counted."""
-    weights = rules.weights
-    state = "ready"
-    if tally.blocks:
-        state = "ineligible"
-    elif tally.blocks_unknown:
-        state = "unproven"
-    elif tally.conditions:
-        state = "conditional"
-    hours = round(weights.base_hours(name) + tally.hours, 6)
-    most = round(hours + tally.hours_unknown, 6)
-    scores: dict[Dimension, Interval] = {}
-    for dimension in DIMENSIONS:
-        if dimension == "effort":
-            scores[dimension] = (_falling(most, weights.hours_full), _falling(hours, weights.hours_full))
-        elif dimension == "cost":
-            price = values.get(f"cost.{name}")
-            scores[dimension] = (0.0, 100.0) if price is None else (_falling(float(price), weights.cost_full),) * 2
-        else:
-            scores[dimension] = (_within(_START + tally.low[dimension]), _within(_START + tally.high[dimension]))
-    whole = sum(weights.dimensions.values())
-    low = sum(weights.dimensions[dimension] * interval[0] for dimension, interval in scores.items()) / whole
-    high = sum(weights.dimensions[dimension] * interval[1] for dimension, interval in scores.items()) / whole
-    asked_only = state == "unproven" and not tally.blocks_unread
-    return Placement(name, state, round(low, 9), round(high, 9), hours, most, scores, asked_only)
-
-
-def _within(score: float) -> float:
-    return max(0.0, min(100.0, score))
-
-
-def _falling(amount: float, full: float) -> float:
-    return _within(100.0 * (1 - amount / full))
-
-
-def answers(values: Values, rules: RuleSet) -> dict[str, bool | None]:
-    """Each rule's answer, by its id."""
-    return {rule.id: rule.test(values) for rule in rules.rules}
-
-
-def tallies(said: Mapping[str, bool | None], values: Values, rules: RuleSet) -> dict[str, Tally]:
-    """What was said, added up for each placement."""
-    counted: dict[str, Tally] = {name: Tally() for name in PLACEMENTS}
-    for rule in rules.rules:
-        value = said[rule.id]
-        if value is not False:
-            for name in rule.placements:
-                counted[name].count(rule, value, values)
-    return counted
-
-
-def best(placements: Sequence[Placement]) -> Placement | None:
-    """The first of those that may be recommended; equal ones keep the order of PLACEMENTS, the least privileged first."""
-    return max((item for item in placements if item.recommendable), key=lambda item: item.middle, default=None)
-
-
 # ---------------------------------------------------------------- the verdict
 
 
 def assess(facts: Facts, rules: RuleSet, language: str = "en", *, today: date | None = None, override: Override | None = None) -> Verdict:
     """Apply all rules.  Deterministic: depends on its arguments alone.  Without `today`, facts do not age and overrides do not end."""
-    values = values_of(facts)
-    said = answers(values, rules)
-    counted = tallies(said, values, rules)
-    placements = tuple(judged(name, counted[name], values, rules) for name in PLACEMENTS)
+    values = conditions.values_of(facts)
+    said, _, placements = scored(values, rules)
     findings = tuple(Finding(rule, value, values, language) for rule in rules.rules if (value := said[rule.id]) is not False)
     first = best(placements)
     rivals = _rivals(placements, first)

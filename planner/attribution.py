@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from inventory.conditions import Facts
+from inventory.conditions import Facts, value
 
 MOST = 10.0**18
 """Above an exabyte no figure is believed."""
@@ -78,21 +78,16 @@ def figure(value: Any) -> float | None:
     return float(value) if 0 <= value <= MOST else None
 
 
-def known(facts: Facts, name: str) -> Any:
-    """A fact's value, None when it is unknown."""
-    return facts[name]["value"] if name in facts else None
-
-
 def roots(facts: Facts) -> tuple[str, ...]:
     """A site's docroot as its host sees it, and as its container does."""
-    found = (known(facts, "site.host_docroot"), known(facts, "site.docroot"))
+    found = (value(facts, "site.host_docroot"), value(facts, "site.docroot"))
     return tuple(str(path).rstrip("/") for path in found if path)
 
 
 def inside_docroot(facts: Facts) -> bool:
     """Whether its database is a file below its docroot, and is counted with its content."""
-    name = str(known(facts, "database.name") or "")
-    return known(facts, "database.product") == "SQLite" and any(name.startswith(root + "/") for root in roots(facts))
+    name = str(value(facts, "database.name") or "")
+    return value(facts, "database.product") == "SQLite" and any(name.startswith(root + "/") for root in roots(facts))
 
 
 def shares(guests: Sequence[Guest], containers: Mapping[str, str] | None = None) -> Shares:
@@ -118,7 +113,7 @@ def _requests(facts: Facts) -> float | None:
     fact = facts.get("use.requests_per_day")
     if fact is None:
         return None
-    if known(facts, "use.log_shared") is True and "shared" in str(facts.get("use.requests", fact).get("why") or ""):
+    if value(facts, "use.log_shared") is True and "shared" in str(facts.get("use.requests", fact).get("why") or ""):
         return None
     return figure(fact["value"])
 
@@ -167,7 +162,7 @@ _COMMON = frozenset({"root", "www-data", "apache", "nginx", "nobody", "www", "da
 def serves(service: str, facts: Facts, containers: Mapping[str, str]) -> bool:
     """Whether a control group works for a site: `php8.2-fpm.service`, `mariadb.service`, a container's, its program's own service."""
     name = service.rpartition("/")[2].removesuffix(".service").removesuffix(".scope").lower()
-    inside = known(facts, "site.container")
+    inside = value(facts, "site.container")
     if inside is not None:
         ident = containers.get(str(inside), "")
         return len(ident) >= 12 and ident[:12].lower() in name
@@ -177,24 +172,24 @@ def serves(service: str, facts: Facts, containers: Mapping[str, str]) -> bool:
     if name.startswith(("mariadb", "mysql", "postgresql")):
         return _uses_database(facts, postgresql=name.startswith("postgresql"))
     if name.partition("@")[0] in _WEB:
-        return bool(known(facts, "site.web_server") == _WEB[name.partition("@")[0]])
+        return bool(value(facts, "site.web_server") == _WEB[name.partition("@")[0]])
     if name.startswith("tomcat"):
-        return "tomcat" in {known(facts, "site.web_server"), known(facts, "backend.kind")}
-    folder = str(known(facts, "backend.folder") or "").rstrip("/").rpartition("/")[2].lower()
-    user = str(known(facts, "backend.user") or "").lower()
+        return "tomcat" in {value(facts, "site.web_server"), value(facts, "backend.kind")}
+    folder = str(value(facts, "backend.folder") or "").rstrip("/").rpartition("/")[2].lower()
+    user = str(value(facts, "backend.user") or "").lower()
     return name != "" and (name == folder or (name == user and user not in _COMMON))
 
 
 def _runs_php(facts: Facts, version: str) -> bool:
-    handler = str(known(facts, "site.php_handler") or "")
-    if known(facts, "site.php") is not True or handler.startswith(("module", "cgi", "fcgid", "suphp")):
+    handler = str(value(facts, "site.php_handler") or "")
+    if value(facts, "site.php") is not True or handler.startswith(("module", "cgi", "fcgid", "suphp")):
         return False
-    runs = str(known(facts, "site.php_version") or "")
+    runs = str(value(facts, "site.php_version") or "")
     return not version or not runs or runs == version
 
 
 def _uses_database(facts: Facts, *, postgresql: bool) -> bool:
-    if known(facts, "database.used") is not True or known(facts, "database.remote"):
+    if value(facts, "database.used") is not True or value(facts, "database.remote"):
         return False
-    product = str(known(facts, "database.product") or "").lower()
+    product = str(value(facts, "database.product") or "").lower()
     return not product or product.startswith("postgresql" if postgresql else ("mariadb", "mysql"))

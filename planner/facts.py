@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import model, sampling
-from inventory.conditions import Facts
+from inventory.conditions import Facts, value
 from planner import answers, assessment, costs, decisions, fitting, measures, signs, sizing
 from planner.assessment import Override, Verdict
 from planner.platforms import Platforms
@@ -88,10 +88,7 @@ def _here(known: dict[str, Fact]) -> dict[str, Fact]:
 
 def _sizes(session: Session, platforms: Platforms, hosts: Collection[int] | None, today: date) -> dict[str, Size]:
     since = datetime.combine(today, time(), UTC) - timedelta(days=sampling.WINDOW_DAYS)
-    found: dict[str, Size] = {}
-    for _, host in measures.hosts(session, hosts, since):
-        found |= sizing.sizes(host, platforms.headroom, platforms.growth_months)
-    return found
+    return measures.sizes(session, platforms, hosts, since)
 
 
 def _measured(size: Size, known: Mapping[str, Fact], platforms: Platforms) -> dict[str, Fact]:
@@ -138,8 +135,3 @@ def _seen(session: Session) -> dict[int, str]:
 
 def _day(at: datetime) -> str:
     return f"{at:%Y-%m-%d}"
-
-
-def value(facts: Mapping[str, Mapping[str, Any]], name: str, default: Any = None) -> Any:
-    """A fact's value, `default` when unknown."""
-    return facts[name]["value"] if name in facts else default

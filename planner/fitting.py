@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inventory.conditions import Facts
+from inventory.conditions import Facts, value
 from inventory.scope import Campus
 from planner import wording
 from planner.platforms import Flavour, Platforms
@@ -25,11 +25,7 @@ def facts(known: Facts, names: Sequence[str], address: str, platforms: Platforms
         **_php(known, platforms), **_database(known, platforms), **_cluster(known, platforms), **_room(known, platforms),
         **_place(names, address, campus),
     }  # fmt: skip
-    return {f"fit.{name}": {"value": value, "evidence": [], "why": why} for name, (value, why) in told.items()}
-
-
-def _value(known: Facts, name: str) -> Any:
-    return known[name]["value"] if name in known else None
+    return {f"fit.{name}": {"value": said, "evidence": [], "why": why} for name, (said, why) in told.items()}
 
 
 def series(version: str) -> tuple[int, ...]:
@@ -47,7 +43,7 @@ def php_destination(version: str, offered: Sequence[str]) -> str:
 
 def _php(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     offered = sorted({version for server in platforms.virtual_hosts for version in server.php}, key=series)
-    version = _value(known, "site.php_version")
+    version = value(known, "site.php_version")
     if not offered:
         return {"php": ("none", "no virtual-host server offers PHP")}
     if version is None or not series(str(version)):
@@ -64,7 +60,7 @@ _GONE = frozenset({"ereg", "interbase", "mcrypt", "mhash", "mssql", "mysql", "re
 
 def _modules(known: Facts, destination: str, platforms: Platforms) -> Mapping[str, Told]:
     """PHP modules of the site that no virtual-host server with its PHP has, of the server that lacks the fewest."""
-    modules = _value(known, "site.php_modules")
+    modules = value(known, "site.php_modules")
     if not isinstance(modules, (list, tuple)):
         return {}
     wanted = {re.sub(r"^zend |^the ", "", str(name).lower()).strip() for name in modules} - _GONE
@@ -84,8 +80,8 @@ def family(product: str) -> str:
 
 
 def _database(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
-    product = _value(known, "database.product")
-    if _value(known, "database.used") is False:
+    product = value(known, "database.product")
+    if value(known, "database.used") is False:
         return {"database": (True, "it uses none")}
     if product is None or not platforms.virtual_hosts:
         return {}
@@ -98,16 +94,16 @@ def _database(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
 def _cluster(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     profiles = {profile for cluster in platforms.site_clusters for profile in cluster.profiles}
     why = f"site clusters take {', '.join(sorted(profiles)) or 'nothing: there is none'}"
-    static = _value(known, "site.static")
+    static = value(known, "site.static")
     if not profiles or static is None:
         return {} if profiles else {"cluster_profile": ("none", why)}
     if static:
         return {"cluster_profile": ("static" if "static" in profiles else "none", why)}
     found: dict[str, Told] = {}
     publishing = _publishing(known) if "static-export" in profiles else False
-    if _value(known, "application.name") == "WordPress" and "wordpress" in profiles:
+    if value(known, "application.name") == "WordPress" and "wordpress" in profiles:
         allowed = {name.lower() for cluster in platforms.site_clusters for name in cluster.plugins}
-        plugins = _value(known, "application.plugins")
+        plugins = value(known, "application.plugins")
         if plugins is None:
             # unread plugins leave the managed WordPress open; an export takes over the pages whatever plugins made them
             return {"cluster_profile": ("static-export", f"{why}; its plugins are unknown")} if publishing else {}
@@ -122,23 +118,23 @@ def _cluster(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
 
 def _publishing(known: Facts) -> bool | None:
     """Whether a site only publishes and does not answer its visitors, so that it can be exported; None where nobody says."""
-    said = _value(known, "answer.publishing_only")
+    said = value(known, "answer.publishing_only")
     if said is not None:
         return bool(said)
-    declared = _value(known, "declared.type")
+    declared = value(known, "declared.type")
     return None if declared is None else declared in {"information", "archive"}
 
 
 def _room(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
     """Quotas, flavours and racks: whether its size is one that is on offer."""
     found: dict[str, Told] = {}
-    disk = _value(known, "size.disk_bytes")
+    disk = value(known, "size.disk_bytes")
     servers = platforms.virtual_hosts
     if disk is not None and servers:
         quota, most = max(server.quota_bytes for server in servers), max(server.quota_most_bytes for server in servers)
         found["over_quota"] = (disk > quota, f"the quota is {wording.size(quota)}")
         found["over_quota_most"] = (disk > most, f"on request there is {wording.size(most)}")
-    sizes = [_value(known, f"size.{name}") for name in ("cpus", "memory_bytes", "disk_bytes")]
+    sizes = [value(known, f"size.{name}") for name in ("cpus", "memory_bytes", "disk_bytes")]
     if None not in sizes:
         offered = sorted(platforms.flavours, key=lambda flavour: (flavour.cpus, flavour.memory_bytes, flavour.disk_bytes, flavour.name))
         fitting = [flavour for flavour in offered if _holds(flavour, sizes, platforms.vps_system_bytes)]
@@ -147,7 +143,7 @@ def _room(known: Facts, platforms: Platforms) -> Mapping[str, Told]:
         default = platforms.default_flavour
         if default is not None:
             found["flavour_above_default"] = (not _holds(default, sizes, platforms.vps_system_bytes), f"{default.name} needs no reason")
-    height = _value(known, "server.height_u")
+    height = value(known, "server.height_u")
     if height is not None and platforms.racks:
         free = max(rack.units - rack.used_units for rack in platforms.racks)
         found["rack_room"] = (free >= height, f"the emptiest rack has {free} units free")

@@ -16,9 +16,9 @@ from typing import Any
 
 from inventory import conditions
 from inventory.conditions import Values
-from planner import assessment
-from planner.assessment import Placement, Tally
-from planner.policy import PLACEMENTS, Facts, RuleSet
+from planner import assessment, scoring
+from planner.policy import Facts, RuleSet
+from planner.scoring import Placement, Tally
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,9 @@ class _Trial:
 
     def __init__(self, facts: Facts, rules: RuleSet) -> None:
         self.rules = rules
-        self.values: Values = assessment.values_of(facts)
-        self.said = assessment.answers(self.values, rules)
-        self.tallies = assessment.tallies(self.said, self.values, rules)
-        self.placements = [assessment.judged(name, self.tallies[name], self.values, rules) for name in PLACEMENTS]
-        self.best = assessment.best(self.placements)
+        self.values: Values = conditions.values_of(facts)
+        self.said, self.tallies, self.placements = scoring.scored(self.values, rules)
+        self.best = scoring.best(self.placements)
 
     def outcomes(self, fact: str) -> Iterator[tuple[Any, Placement | None]]:
         """For each value that the fact might have: it, and the first rank that then comes out."""
@@ -75,7 +73,7 @@ class _Trial:
         changed: dict[str, Tally] = {}
         for rule in self.rules.asking.get(fact, ()):
             before, after = self.said[rule.id], rule.test(values)
-            if before is after and (after is not None or assessment.asks_people(rule, self.values) is assessment.asks_people(rule, values)):
+            if before is after and (after is not None or scoring.asks_people(rule, self.values) is scoring.asks_people(rule, values)):
                 continue
             for name in rule.placements:
                 tally = changed.setdefault(name, self.tallies[name].copy())
@@ -85,10 +83,10 @@ class _Trial:
             priced = fact.removeprefix("cost.")
             changed.setdefault(priced, self.tallies[priced])
         judged = [
-            assessment.judged(item.placement, changed[item.placement], values, self.rules) if item.placement in changed else item
+            scoring.judged(item.placement, changed[item.placement], values, self.rules) if item.placement in changed else item
             for item in self.placements
         ]  # fmt: skip
-        return assessment.best(judged)
+        return scoring.best(judged)
 
 
 def _told(item: Placement | None) -> tuple[str, str]:
@@ -102,7 +100,7 @@ def flips(facts: Facts, rules: RuleSet, names: Iterable[str] | None = None, *, k
     """
     trial = _Trial(facts, rules)
     now = _told(trial.best)
-    wanted = assessment.asked(rules) if names is None else set(names)
+    wanted = rules.asked if names is None else set(names)
     found = []
     for name in sorted(wanted):
         if name in facts and not known:

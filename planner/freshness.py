@@ -133,9 +133,9 @@ def stale(
     for part in PARTS:
         if now[part] != document["made_from"][part]:
             found += _decided_since(session, document, today) if part == "decisions" else [Difference(part)]
-    assembly = Assembly(session, space, today)
-    kept = read_facts(document, space.plan_folder(str(document["id"]))) if moves else {}
     items = workloads(session, moves)
+    assembly = Assembly(session, space, today, list(items.values()))
+    kept = read_facts(document, space.plan_folder(str(document["id"]))) if moves else {}
     for move in moves:
         item = items.get(move["id"])
         if item is None:

@@ -16,10 +16,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, collector, model, sampling
+from inventory.conditions import value
 from inventory.probes import registry
-from planner.attribution import Guest, figure, inside_docroot, known, roots
+from planner.attribution import Guest, figure, inside_docroot, roots
 from planner.costs import Machine
-from planner.sizing import GROWTH_S, Host
+from planner.platforms import Platforms
+from planner.sizing import GROWTH_S, Host, Size
+from planner.sizing import sizes as sizes_on
 
 NEEDED = (
     "backend.folder", "backend.kind", "backend.user", "content.bytes", "database.bytes", "database.name", "database.product",
@@ -81,6 +84,14 @@ def hosts(session: Session, ids: Collection[int] | None = None, since: datetime 
         yield from _batch(session, part, since)
 
 
+def sizes(session: Session, platforms: Platforms, ids: Collection[int] | None = None, since: datetime | None = None) -> dict[str, Size]:
+    """The size of every workload of those hosts, by its name; `ids` and `since` as for `hosts`."""
+    found: dict[str, Size] = {}
+    for _, host in hosts(session, ids, since):
+        found |= sizes_on(host, platforms.headroom, platforms.growth_months)
+    return found
+
+
 def _batch(session: Session, ids: Sequence[int], since: datetime | None) -> Iterator[tuple[int, Host]]:
     names = {row.id: row.name for row in session.execute(select(model.Host.id, model.Host.name).where(model.Host.id.in_(ids)))}
     seen: dict[int, dict[str, list[Mapping[str, Any]]]] = {}
@@ -130,11 +141,11 @@ class _Past:
 
 
 def _held(guest: Guest, past: Iterable[_Past]) -> tuple[tuple[float, int], ...]:
-    own = known(guest.facts, "database.used") is True and not known(guest.facts, "database.remote") and not inside_docroot(guest.facts)
+    own = value(guest.facts, "database.used") is True and not value(guest.facts, "database.remote") and not inside_docroot(guest.facts)
     found = []
     for reading in past:
         content = next((reading.content[root] for root in roots(guest.facts) if root in reading.content), None)
-        database = reading.databases.get(str(known(guest.facts, "database.name"))) if own else 0
+        database = reading.databases.get(str(value(guest.facts, "database.name"))) if own else 0
         if content is not None and database is not None:
             found += [(at, content + database) for at in reading.at]
     return tuple(found)

@@ -56,12 +56,12 @@ def look(session: Session, space: Workspace, name: str = "") -> dict[str, Any]:
     return dict(row.document) if row.document.get("format") == plandocument.FORMAT else load(session, space, row.id)
 
 
-def approved(session: Session) -> model.Plan | None:
-    """The plan whose approval is the newest that stands, for the very document that is there."""
+def approved(session: Session, but: str = "") -> model.Plan | None:
+    """The plan (another one than `but`) whose approval is the newest that stands, for the very document that is there."""
     query = (
         select(model.Plan)
         .join(model.Approval, model.Approval.plan_id == model.Plan.id)
-        .where(model.Approval.withdrawn_at.is_(None), model.Approval.fingerprint == model.Plan.fingerprint)
+        .where(model.Approval.withdrawn_at.is_(None), model.Approval.fingerprint == model.Plan.fingerprint, model.Plan.id != but)
         .order_by(model.Approval.id.desc())
         .limit(1)
     )
@@ -76,19 +76,13 @@ def path(space: Workspace, plan: str) -> Path:
 def former(session: Session, plan: str) -> str:
     """What a plan is compared with: the newest approved one of the others, or the last one before it; '' when there is none."""
     mine = find(session, plan)
-    approved = (
-        select(model.Approval.plan_id)
-        .join(model.Plan, model.Plan.id == model.Approval.plan_id)
-        .where(
-            model.Approval.withdrawn_at.is_(None), model.Approval.plan_id != mine.id, model.Approval.fingerprint == model.Plan.fingerprint
-        )
-        .order_by(model.Approval.id.desc())
-        .limit(1)
-    )
+    newest = approved(session, but=mine.id)
+    if newest is not None:
+        return newest.id
     before = (
         select(model.Plan.id)
         .where(model.Plan.id != mine.id, model.Plan.created_at <= mine.created_at)
         .order_by(model.Plan.created_at.desc(), model.Plan.id)
         .limit(1)
     )
-    return session.scalar(approved) or session.scalar(before) or ""
+    return session.scalar(before) or ""

@@ -54,7 +54,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rule(_Strict):
+class Rule(_Strict, conditions.Conditional):
     """One rule.  A utility adds `points` to its dimension; a condition costs `effort_h` hours of `skill` and is settled in `step`.
 
     `gate`: the condition must be met before the move begins, so the move waits for it.  `check` says what verification has to look at
@@ -100,19 +100,9 @@ class Rule(_Strict):
         return self
 
     @cached_property
-    def facts(self) -> tuple[str, ...]:
-        """The facts that its condition asks for, in order, each once."""
-        return tuple(dict.fromkeys(asked(self.when)))
-
-    @cached_property
     def shown(self) -> frozenset[str]:
         """The facts whose values its sentence shows."""
         return frozenset(FACT.findall(self.message)) | frozenset(FACT.findall(self.message_zh))
-
-    @cached_property
-    def test(self) -> conditions.Test:
-        """Its condition, ready to be asked."""
-        return conditions.compiled(self.when)
 
 
 def _operators(condition: Mapping[str, Any]) -> set[str]:

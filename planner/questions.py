@@ -23,8 +23,8 @@ from inventory.errors import ConfigurationError
 from inventory.register import cells
 from inventory.register.dates import Refused
 from inventory.register.fields import Column, plain
-from planner import assessment, flips
-from planner.policy import PLACEMENTS, Facts, RuleSet
+from planner import flips, scoring
+from planner.policy import Facts, RuleSet
 
 SHIPPED = Path(__file__).with_name("questions.yml")
 FILE = "policy/questions.yml"
@@ -304,8 +304,7 @@ class _Judged:
 
 
 def _judged(facts: Facts, rules: RuleSet) -> _Judged:
-    values = assessment.values_of(facts)
-    counted = assessment.tallies(assessment.answers(values, rules), values, rules)
-    first = assessment.best([assessment.judged(name, counted[name], values, rules) for name in PLACEMENTS])
+    _, tallies, placements = scoring.scored(conditions.values_of(facts), rules)
+    first = scoring.best(placements)
     told = ("none", "") if first is None else (first.placement, first.state)
-    return _Judged(told, sum(tally.blocks_unknown for tally in counted.values() if not tally.blocks))
+    return _Judged(told, sum(tally.blocks_unknown for tally in tallies.values() if not tally.blocks))

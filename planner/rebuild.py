@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from inventory import yamlfile
-from inventory.conditions import Facts
+from inventory.conditions import Facts, value
 from planner.stackmodel import CARRIED, Stack, carried
 
 KINDS = (
@@ -94,7 +94,7 @@ class _Work:
         self.installed = {str(row.get("name")) for row in seen["package"] if row.get("state", "installed") == "installed"}
 
     def value(self, name: str, default: Any = None) -> Any:
-        return self.facts[name]["value"] if name in self.facts else default
+        return value(self.facts, name, default)
 
     def parts(self, release: str, position: int) -> dict[str, Any]:
         docroot = str(self.value("site.docroot") or "")

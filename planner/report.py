@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from inventory import catalogue, lifecycle, model, ssh
 from inventory.errors import InputError
-from planner import approvals, assessment, decisions, policy, reportpage, reportplan, reportruns, reportverdicts, verdicts
+from planner import approvals, decisions, policy, reportpage, reportplan, reportruns, reportverdicts, verdicts
 from planner.assessment import Override
 from planner.calendars import Calendar
 from planner.platforms import Platforms
@@ -319,7 +319,7 @@ def _sites(
     visits = {row[0]: row for row in session.execute(select(*columns).join(model.Host))}
     stored = {row.workload_id: row for row in session.scalars(select(model.Verdict))}
     stays = {str(entry["site"]): str(entry["why"]) for entry in (plan.document.get("left", ()) if plan is not None else ())}
-    asked = assessment.asked(known.rules) if known is not None else frozenset[str]()
+    asked = known.rules.asked if known is not None else frozenset[str]()
     found = []
     for number, row in enumerate(items, start=1):
         row_ = stored.get(row.id)

@@ -254,17 +254,7 @@ def loads(document: Json, platforms: Platforms, staying: Iterable[Json] = ()) ->
 
 
 def _needs(move: Json, platforms: Platforms) -> dict[str, float]:
-    size = move.get("size") or {}
-    stated = {name: float(size[name]) for name in ("cpus", "memory_bytes") if size.get(name) is not None}
-    disk, placement = size.get("disk_bytes"), move["placement"]
-    if placement in {"site-cluster", "virtual-host"}:
-        if disk is None:
-            disk = max((host.quota_bytes for host in platforms.virtual_hosts), default=1_000_000_000)
-        return {"disk_bytes": float(disk), **({"accounts": 1.0, **stated} if placement == "virtual-host" else {})}
-    if placement != "vps":
+    if move["placement"] not in {"site-cluster", "virtual-host", "vps"}:
         return {}
-    flavour = next((one for one in platforms.flavours if one.name == move["destination"].get("flavour")), None)
-    if flavour is None and disk is not None and len(stated) == 2:
-        return {**stated, "disk_bytes": float(disk) + platforms.vps_system_bytes}
-    flavour = flavour or platforms.default_flavour or platforms.flavours[0]
-    return {"cpus": float(flavour.cpus), "memory_bytes": float(flavour.memory_bytes), "disk_bytes": float(flavour.disk_bytes)}
+    flavour = str(move["destination"].get("flavour") or "")
+    return fitting_in.amounts(move["placement"], move.get("size") or {}, flavour, platforms, [])

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from inventory import model
-from planner import assessment, wording
+from inventory import conditions, model
+from planner import wording
 from planner.policy import PLACEMENTS, STEPS, Facts, Rule, RuleSet
 
 Json = Mapping[str, Any]
@@ -119,7 +119,7 @@ class Verdict:
 def verdict(row: model.Verdict, facts: Facts, rules: RuleSet | None, language: str, *, at: datetime, current: bool) -> Verdict:
     """The stored verdict for the page.  Its sentences speak `language` where the rules in force are those that it was made with."""
     spoken = rules.by_id if rules is not None and rules.hash == row.rules_hash and current else {}
-    values = assessment.values_of(facts)
+    values = conditions.values_of(facts)
     data = row.data
     entries = [_placement(entry, row.recommendation) for entry in data.get("placements", [])]
     entries.sort(key=lambda entry: (not entry.chosen, -entry.low - entry.high, PLACEMENTS.index(entry.placement)))

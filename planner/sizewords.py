@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from planner import wording
 from planner.attribution import Measured
 
 Figure = tuple[str, Measured, float]
@@ -86,10 +87,4 @@ def duration(seconds: float) -> tuple[str, str]:
 
 def amount(value: float | None) -> str:
     """Bytes for people, in powers of 1000."""
-    if value is None:
-        return "?"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return "?"
+    return "?" if value is None else wording.size(value)

@@ -22,7 +22,8 @@ from statistics import median
 from typing import Any, TypeVar
 
 from inventory import daily
-from planner.attribution import Guest, Measured, Moment, Part, Shares, Users, divide, figure, inside_docroot, known, shares, users
+from inventory.conditions import value
+from planner.attribution import Guest, Measured, Moment, Part, Shares, Users, divide, figure, inside_docroot, shares, users
 from planner.platforms import Flavour, Headroom
 from planner.sizewords import sentences
 
@@ -242,13 +243,13 @@ def _allocated(told: Shares, whole: float | None) -> dict[str, Measured]:
 
 def _disk(guest: Guest, alone: Host | None, months: int) -> tuple[Measured, float | None]:
     """What a guest holds, and what it grows in so many months (None: no trend is known; a shrinking one needs what it holds today)."""
-    content, database = figure(known(guest.facts, "content.bytes")), _database(guest)
+    content, database = figure(value(guest.facts, "content.bytes")), _database(guest)
     if content is None and alone is not None:
         used = [figure(disk.get("used_bytes")) for disk in alone.disks if not disk.get("network")]
         if used and None not in used:
             return Measured(math.fsum(value or 0.0 for value in used), "filesystems", BASES["filesystems"]), None
     if content is None:
-        told = figure(known(guest.facts, "declared.size_bytes"))
+        told = figure(value(guest.facts, "declared.size_bytes"))
         return (Measured(None, "unknown", 0.0) if told is None else Measured(told, "declared", BASES["declared"])), None
     if database is None:
         return Measured(content, "partial", BASES["partial"]), None
@@ -259,10 +260,10 @@ def _disk(guest: Guest, alone: Host | None, months: int) -> tuple[Measured, floa
 
 def _database(guest: Guest) -> float | None:
     """Bytes of its database here; nothing where it has none or it lies elsewhere.  One that several sites use counts for each of them."""
-    used = known(guest.facts, "database.used")
-    if used is False or known(guest.facts, "database.remote") or inside_docroot(guest.facts):
+    used = value(guest.facts, "database.used")
+    if used is False or value(guest.facts, "database.remote") or inside_docroot(guest.facts):
         return 0.0
-    return figure(known(guest.facts, "database.bytes")) if used is True else None
+    return figure(value(guest.facts, "database.bytes")) if used is True else None
 
 
 def growth(readings: Sequence[tuple[float, int]]) -> float | None:

@@ -6,11 +6,12 @@ from datetime import UTC, date, datetime
 from functools import cache
 
 from planner import calendars, costs, policy, sizing
-from planner.assessment import Placement, Verdict
+from planner.assessment import Verdict
 from planner.decisions import Decision
 from planner.planning.subjects import Subject
 from planner.planning.values import Inputs
 from planner.platforms import Platforms
+from planner.scoring import Placement
 
 FIRST_DAY = date(2026, 11, 24)
 GB = 1_000_000_000

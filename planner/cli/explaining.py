@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from inventory.conditions import Facts
-from planner import assessment, flips, wording
+from planner import assessment, flips, scoring, wording
 from planner.cli.look import Lines
 from planner.cli.output import say, visible
 
@@ -42,7 +42,7 @@ def _strength(verdict: assessment.Verdict) -> str:
     return verdict.strength
 
 
-def placement(entry: assessment.Placement, findings: Sequence[assessment.Finding], *, everything: bool) -> None:
+def placement(entry: scoring.Placement, findings: Sequence[assessment.Finding], *, everything: bool) -> None:
     """One placement: state, score, and its rules; of one that is ruled out, by what."""
     out = entry.state == "ineligible"
     hours = f"{entry.effort_h:g}" if entry.effort_h == entry.effort_most_h else f"{entry.effort_h:g}–{entry.effort_most_h:g}"

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model
 from inventory.errors import InputError, NotFound, PlanError
 from planner import approvals, assessment, decisions, facts, freshness, journal, planstore, workspace
+from planner.cli.options import By, Why, account, day
 from planner.cli.output import Json, note, say, table, visible
-from planner.cli.plans import By, Why, account, day
 from planner.decisions import OF_THE_PLAN, Decision, Kind
 from planner.policy import PLACEMENTS
 

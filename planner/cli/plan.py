@@ -15,6 +15,7 @@ from inventory.errors import InputError, NotFound
 from planner import plandocument, planstore, wording, workspace
 from planner.cli import overrides
 from planner.cli import plans as editing
+from planner.cli.options import PlanNamed, as_date
 from planner.cli.output import Json, emit, note, say, table, visible
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ MOVED = re.compile(r"plan-[0-9a-f]{10} has (moved|begun to move) it")
 Start = Annotated[
     str, typer.Option("--start", metavar="DATE", help="The first day of the plan; none: today. calendar.yml may set a later one.")
 ]
-Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -76,7 +76,7 @@ def _made(session: Session, space: workspace.Workspace, start: str, afresh: bool
     from planner.planning import former, gathering, making
 
     today = catalogue.now().date()
-    inputs, problems = gathering.inputs(session, space, today, _day(start) or today)
+    inputs, problems = gathering.inputs(session, space, today, as_date(start) or today)
     for problem in problems:
         note(visible(problem))
     approved = None if afresh else planstore.approved(session)
@@ -91,14 +91,7 @@ def _made(session: Session, space: workspace.Workspace, start: str, afresh: bool
     return follows, making.make(follows)
 
 
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise InputError(f"{visible(text)} is no date", hint="YYYY-MM-DD") from error
-
-
-def plan_show(name: Named = "", as_json: Annotated[bool, Json] = False) -> None:
+def plan_show(name: PlanNamed = "", as_json: Annotated[bool, Json] = False) -> None:
     """The plan: what moves where and when, what stays and why, and what is lacking."""
     space = workspace.find()
     with space.open_catalogue().session() as session:
@@ -246,7 +239,7 @@ def plan_shift(
     from planner.planning import making
 
     space = workspace.find()
-    day = _day(to)
+    day = as_date(to)
     if day is None:
         raise InputError("to which date?", hint="YYYY-MM-DD")
     with space.open_catalogue().session() as session:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +11,8 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model
 from inventory.errors import InputError, NotFound, PlanError
 from planner import approvals, decisions, freshness, journal, plandiff, plandocument, planedits, planstore, workspace
+from planner.cli.options import By, PlanNamed, account, day
 from planner.cli.output import Json, emit, note, say, table, visible
-
-Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
-By = Annotated[str, typer.Option("--by", help="Who says so; none: the account that runs the command.")]
-Why = Annotated[str, typer.Option("--why", help="On what ground; it is shown wherever the decision is.")]
 
 
 def add_to(group: typer.Typer) -> None:
@@ -26,11 +22,6 @@ def add_to(group: typer.Typer) -> None:
     group.command("adopt")(adopt)
     group.command("approve")(approve)
     group.command("unapprove")(unapprove)
-
-
-def account(by: str) -> str:
-    """Who says so."""
-    return by.strip() or getpass.getuser()
 
 
 # ---------------------------------------------------------------- compared
@@ -159,23 +150,11 @@ def adopt(
     note(f"kept {len(found)} decisions; planner plan makes the plan anew with them")
 
 
-def day(text: str) -> str:
-    """A day given as an option, '' for none.  Raises InputError."""
-    from datetime import date
-
-    if not text:
-        return ""
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise InputError(f"{visible(text)} is no date", hint="YYYY-MM-DD") from None
-
-
 # ---------------------------------------------------------------- approved
 
 
 def approve(
-    plan_id: Named = "",
+    plan_id: PlanNamed = "",
     by: By = "",
     comment: Annotated[str, typer.Option("--note", help="What the approver wants to be remembered.")] = "",
     despite: Annotated[str, typer.Option("--despite", help="Why a plan with unsettled problems is approved.")] = "",
@@ -195,7 +174,7 @@ def approve(
     note(f"{document['id']} is approved by {visible(account(by))}; fingerprint {document['fingerprint']}")
 
 
-def unapprove(plan_id: Named = "", by: By = "") -> None:
+def unapprove(plan_id: PlanNamed = "", by: By = "") -> None:
     """Withdraw a plan's approval: it can be looked at, and not run."""
     space = workspace.find()
     with space.open_catalogue().session() as session:

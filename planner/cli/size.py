@@ -59,9 +59,7 @@ def _sized(session: Session, space: workspace.Workspace, sites: list[str] | None
     only = {catalogue.workload_by_name(session, site).id for site in sites} if sites else None
     subjects = measures.subjects(session, only)
     wanted = None if only is None else {subject.host_id for subject in subjects if subject.host_id is not None}
-    by_name: dict[str, sizing.Size] = {}
-    for _, host in measures.hosts(session, wanted, catalogue.now() - timedelta(days=days)):
-        by_name |= sizing.sizes(host, space.platforms.headroom, space.platforms.growth_months)
+    by_name = measures.sizes(session, space.platforms, wanted, catalogue.now() - timedelta(days=days))
     return [(subject, by_name.get(subject.name, sizing.UNKNOWN)) for subject in subjects]
 
 

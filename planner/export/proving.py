@@ -6,7 +6,6 @@ sets no cookies, and it declares the charset of pages for which the source left 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from planner.comparison import PageResult, SiteComparison, summarise
 from planner.export.crawl import Crawled
 from planner.export.mapping import Mapping
 from planner.export.serving import serving
-from planner.export.writing import MANIFEST
 from planner.pinned import SiteView
 from planner.verification import Limits, compare_views
 
@@ -46,9 +44,3 @@ def _by_nature(page: PageResult, declared: Collection[str]) -> PageResult:
     if page.outcome == "different" and not any(one.severity == "block" for one in softened):
         return replace(page, outcome="equal", differences=softened)
     return replace(page, differences=softened)
-
-
-def files_of(tree: Path) -> dict[str, dict[str, object]]:
-    """The files of a tree by their path, as its manifest has them."""
-    found: dict[str, dict[str, object]] = json.loads((tree / MANIFEST).read_bytes())["files"]
-    return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -205,8 +205,3 @@ def _record(told: dict[str, Any]) -> Record | None:
     if "url" not in told or "outcome" not in told or not told.keys() <= set(_FIELDS):
         return None
     return Record(**told)
-
-
-def by_url(records: Iterable[Record]) -> dict[str, Record]:
-    """Records by their URL, in its order."""
-    return {record.url: record for record in sorted(records, key=lambda one: one.url)}

@@ -129,26 +129,31 @@ def unpinned(items: Iterable[Subject], platforms: Platforms) -> list[str]:
 
 def needs(item: Subject, placement: str, platforms: Platforms, assumed: list[str]) -> dict[str, float]:
     """Resource → amount on a node of that placement; what had to be assumed is added to `assumed`."""
-    if placement == "vps":
-        return _flavour(item, platforms, assumed)
     if placement == "colocation":
         return _machine(item, assumed)
-    held = item.size.disk_bytes
+    size = {"cpus": item.size.cpus, "memory_bytes": item.size.memory_bytes, "disk_bytes": item.size.disk_bytes}
+    return amounts(placement, size, item.costs["vps"].flavour if "vps" in item.costs else "", platforms, assumed)
+
+
+def amounts(placement: str, size: Mapping[str, float | None], flavour: str, platforms: Platforms, assumed: list[str]) -> dict[str, float]:
+    """The same for what is no machine of its own in a rack, of its size (cpus, memory_bytes, disk_bytes; None is unknown) alone."""
+    if placement == "vps":
+        return _flavour(size, flavour, platforms, assumed)
+    held = size.get("disk_bytes")
     if held is None:
         held = max((host.quota_bytes for host in platforms.virtual_hosts), default=QUOTA)
         assumed.append("its size is unknown: the quota of a virtual host is planned for it")
     if placement == "virtual-host":
-        return {"disk_bytes": float(held), "accounts": 1.0, **_stated(cpus=item.size.cpus, memory_bytes=item.size.memory_bytes)}
+        return {"disk_bytes": float(held), "accounts": 1.0, **_stated(cpus=size.get("cpus"), memory_bytes=size.get("memory_bytes"))}
     return {"disk_bytes": float(held)}
 
 
-def _flavour(item: Subject, platforms: Platforms, assumed: list[str]) -> dict[str, float]:
-    wanted = item.costs["vps"].flavour if "vps" in item.costs else ""
+def _flavour(size: Mapping[str, float | None], wanted: str, platforms: Platforms, assumed: list[str]) -> dict[str, float]:
     flavour = next((one for one in platforms.flavours if one.name == wanted), None)
-    if flavour is None and item.size.cpus is not None and item.size.memory_bytes is not None and item.size.disk_bytes is not None:
+    cpus, memory, disk = size.get("cpus"), size.get("memory_bytes"), size.get("disk_bytes")
+    if flavour is None and cpus is not None and memory is not None and disk is not None:
         assumed.append("no flavour is large enough: it is planned for as it is")
-        disk = item.size.disk_bytes + platforms.vps_system_bytes
-        return {"cpus": item.size.cpus, "memory_bytes": float(item.size.memory_bytes), "disk_bytes": float(disk)}
+        return {"cpus": float(cpus), "memory_bytes": float(memory), "disk_bytes": float(disk + platforms.vps_system_bytes)}
     if flavour is None:
         flavour = platforms.default_flavour or next(iter(platforms.flavours), STANDARD)
         assumed.append(f"its size is unknown: the flavour {flavour.name} is planned for it")

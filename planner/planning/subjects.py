@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from inventory.conditions import Facts
+from inventory.conditions import Facts, value
 from inventory.register import valid_name
 from planner import equality, movesteps
 from planner.assessment import Verdict
@@ -62,7 +62,7 @@ class Subject:
 
     def value(self, name: str, default: Any = None) -> Any:
         """A fact's value, `default` when unknown."""
-        return self.facts[name]["value"] if name in self.facts else default
+        return value(self.facts, name, default)
 
     @property
     def placement(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import assessment, flips, policy
+from planner import assessment, flips, policy, scoring
 
 SHIPPED = policy.load()
 NAMES = [*(f"a.{letter}" for letter in "uvwx"), "answer.y", "answer.z"]
@@ -52,7 +52,7 @@ def facts(values):
 KNOWN = st.dictionaries(st.sampled_from([*NAMES, "cost.vps"]), VALUES.filter(lambda v: isinstance(v, (int, float))) | VALUES).map(
     lambda d: {k: v for k, v in d.items() if k != "cost.vps" or (isinstance(v, int) and not isinstance(v, bool))}
 )
-RANK = {state: place for place, state in enumerate(assessment.STATES)}
+RANK = {state: place for place, state in enumerate(scoring.STATES)}
 
 
 @given(rules(), KNOWN, st.data())
@@ -104,7 +104,7 @@ def test_what_flips_says_is_what_an_assessment_with_that_fact_says(made, values)
     now = assessment.assess(known, made)
     told = {(flip.fact, str(flip.value)): flip for flip in flips.flips(known, made, known=True)}
     trial = flips._Trial(known, made)
-    for name in sorted(assessment.asked(made)):
+    for name in sorted(made.asked):
         for value in trial.possible(name):
             then = assessment.assess(flips.what_if(known, {name: value}), made)
             found = told.get((name, str(value)))

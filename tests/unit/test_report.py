@@ -147,7 +147,7 @@ def fill(session, text="plain"):
             verdict = assessment.assess(own, RULES, override=override)
             session.add(
                 model.Verdict(workload_id=number, recommendation=verdict.recommendation, strength=verdict.strength, data=verdict.to_json(),
-                              rules_hash=RULES.hash, facts_hash=verdicts.marked(own, None, assessment.asked(RULES)), assessed_at=THEN)
+                              rules_hash=RULES.hash, facts_hash=verdicts.marked(own, None, RULES.asked), assessed_at=THEN)
             )  # fmt: skip
     document = planned(text, text)
     session.add(model.Plan(id="plan-1", fingerprint="f" * 64, document=document, created_at=THEN))
