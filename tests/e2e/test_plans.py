@@ -31,6 +31,7 @@ def desk(campus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(campus, desk):
+    campus.lab("exec", "odd", "mv", "/usr/bin/rsync", "/usr/bin/rsync.away")  # a source that has only tar
     hosts = json.loads(campus.planner(desk, "discover", "odd", "arch", "--json").stdout)["hosts"]
     assert {row["host"]: row["outcome"] for row in hosts} == {"odd": "ok", "arch": "ok"}, "half a visit gives no verdicts"
     campus.planner(desk, "assess")
