@@ -29,7 +29,7 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import approvals, bundle, certificates, closing, equality, movesteps, verification
+from planner import approvals, bundle, certificates, closing, equality, movesteps, publishing, verification
 from planner.journal import ROLLBACK, MoveState, Writer
 
 BEFOREHAND = ("lower-ttl", "provision")
@@ -238,12 +238,13 @@ class Carrier:
         self._note(move, now, step, "started", attempt)
         begun = time.monotonic()
         try:
-            kind = movesteps.step(move["placement"], step)
-            if kind.work == "sign-off":
+            work = movesteps.work(move, step)
+            if work == "sign-off":
                 detail = self._signed(move)
             else:
                 before = self._certificate(move) if step in BEFOREHAND else {}
-                detail = before | (self._verify(move) if kind.work == "compare" else self._play(move, step, attempt))
+                before |= self._crawled(move, step) if work == "export" else {}
+                detail = before | (self._verify(move) if work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
                 detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
         except (PlannerError, OSError) as error:
@@ -303,9 +304,19 @@ class Carrier:
             raise RunError(f"the certificate {given['path']} cannot be carried: {'; '.join(judged.refused)}")
         return {"certificate": "; ".join(judged.remarks)} if judged.remarks else {}
 
+    @property
+    def exports(self) -> Path:
+        """Where static exports are kept on this machine."""
+        return self.runs / "exports"
+
+    def _crawled(self, move: Mapping[str, Any], step: str) -> dict[str, Any]:
+        """The source of a static export, crawled on this machine; the step's playbook publishes what came of it."""
+        tell = functools.partial(self.say, move["id"], step)
+        return publishing.crawled(move, step, self.exports, catalogue.now(), tell, self.stop.now.is_set)
+
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
-        result = equality.compare(move, self.hosts)
+        result = publishing.compare(move, self.hosts, self.exports)
         with self.book.session() as session:
             session.add(
                 model.Comparison(
@@ -354,7 +365,7 @@ class Carrier:
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
-    for word in ("signed", "proved"):
+    for word in ("signed", "proved", "exported"):
         if word in detail:
             return f": {detail[word]}"
     if "certificate" in detail:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from inventory import catalogue, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
-from planner import approvals, bundle, decisions, equality, execution, freshness, journal, movesteps, planstore, workspace
+from planner import approvals, bundle, decisions, equality, execution, freshness, journal, movesteps, planstore, publishing, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
 
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
@@ -334,7 +334,7 @@ def rollback(
         carrier = _carrier(space, book, document, live)
         lines = [f"{chosen['id']}: back to {chosen['source']['host']}, from {now.touched[0]} on"]
         if now.steps["cutover"] != "waiting" and chosen["placement"] != "retire":  # there, nothing is written at the destination
-            lines += _divergence(chosen, carrier.hosts)
+            lines += _divergence(chosen, carrier)
         _ask(live, lines, yes)
         execution.end_leftovers(carrier.bundle)
         with carrier.stop.listening(note):
@@ -351,10 +351,10 @@ def _that_has(book: catalogue.Catalogue, space: workspace.Workspace, name: str) 
     return newest(book, space, "")
 
 
-def _divergence(move: Mapping[str, Any], hosts: equality.Hosts) -> list[str]:
+def _divergence(move: Mapping[str, Any], carrier: execution.Carrier) -> list[str]:
     """What differs between the frozen source and the destination: it was written since the cutover and will not be on the old host."""
     try:
-        seen = equality.compare(move, hosts, pages=False)
+        seen = publishing.compare(move, carrier.hosts, carrier.exports, pages=False)
     except Exception as error:  # a rollback is never held up by what it would only like to know
         return [f"what was written since the cutover could not be read: {error}"]
     lost = [f"{d['name']} ({d['kind']})" for part in seen.parts.values() for d in part["differences"]]
