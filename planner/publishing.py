@@ -184,22 +184,24 @@ def compare(
 
 
 def _files(move: Mapping[str, Any], hosts: equality.Hosts, manifest: Mapping[str, Any]) -> FilesComparison:
+    """The manifest against the origin and each node; a node's maps go by their absolute paths, and by digest, since it knows no sizes."""
     wanted = {
         unquote(name).removeprefix("/"): contents.Entry("f", str(told["sha256"]), int(told["size"]))
         for name, told in manifest["files"].items()
     }
-    places = equality.places_of(move)
-    maps = [(f"{name}maps: ", address, f"{MAPS}/{move['destination']['account']}") for name, address, _ in places if name]
-    with ThreadPoolExecutor(max_workers=len(places) + len(maps)) as pool:
-        found = list(pool.map(lambda place: equality.checksums(hosts, *place), [*places, *maps]))
-    results = [(name, contents.compare_files(wanted, copy)) for (name, _, _), copy in zip(places, found, strict=False)]
-    both = {"http.conf": "nginx-http.conf", "server.conf": "nginx-server.conf"}
-    for (name, _, _), copy in zip(maps, found[len(places) :], strict=True):
-        # the manifest knows a map's digest and not its size
-        sizes = {short: copy[short].size if short in copy else 0 for short in both}
-        ours = {short: contents.Entry("f", str(manifest["data"][long]), sizes[short]) for short, long in both.items()}
-        results.append((name, contents.compare_files(ours, copy)))
-    return equality.together(results)
+    places, maps = equality.places_of(move), f"{MAPS}/{move['destination']['account']}"
+    digests = {f"{maps}/{short}.conf": str(manifest["data"][f"nginx-{short}.conf"]) for short in ("http", "server")}
+
+    def one(place: equality.Place) -> tuple[str, FilesComparison]:
+        name, address, there = place
+        copy, ours = dict(equality.checksums(hosts, address, there)), wanted
+        if name:
+            copy |= {f"{maps}/{short}": entry for short, entry in equality.checksums(hosts, address, maps).items()}
+            ours = wanted | {long: contents.Entry("f", digest, copy[long].size if long in copy else 0) for long, digest in digests.items()}
+        return name, contents.compare_files(ours, copy)
+
+    with ThreadPoolExecutor(max_workers=len(places)) as pool:
+        return equality.together(list(pool.map(one, places)))
 
 
 def _pages(
