@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.e2e
 HOSTS = ("ns1", "hist", "front", "node1", "node2")
 MOVE, SITE = "www-hist-campus-test", "http://www.hist.campus.test"
+RUN = ("run", "--yes", "--any-time", "a lab has no nights", "--move", MOVE)
 ACCOUNT = "w-www-hist-campus-test"
 OWN = """<?php $title = ['', '建系', '迁校', '复办'][(int)($_GET['id'] ?? 0)] ?? '';
 if ($title === '') { http_response_code(404); exit('none'); }
@@ -88,7 +89,7 @@ def before(campus, planned):
 
 @pytest.fixture(scope="module")
 def moved(campus, space, before):
-    return campus.planner(space, "run", "--yes", "--move", MOVE)
+    return campus.planner(space, *RUN)
 
 
 def test_the_plan_says_what_stops_and_waits_for_the_units_word(campus, planned):
@@ -150,7 +151,7 @@ def test_a_node_is_lost_and_visitors_do_not_see_it(campus, moved):
 
 
 def test_a_second_run_changes_nothing_and_a_live_site_is_not_published_again(campus, space, moved):
-    assert "nothing to do" in campus.planner(space, "run", "--yes", "--move", MOVE).stdout
+    assert "nothing to do" in campus.planner(space, *RUN).stdout
     (would,) = json.loads(campus.planner(space, "drift", "--json").stdout)
     assert (would["move"], would["would_change"], would["trouble"]) == (MOVE, [], "")
     folder = next((space / "plans").glob("*/bundle/moves")).parent
@@ -194,7 +195,7 @@ def test_a_rollback_brings_the_program_back(campus, space, before, moved):
 
 def test_a_program_that_fails_when_it_may_not_write_is_not_published(campus, space, moved):
     campus.lab("exec", "hist", "touch", "/srv/www/hist/strict.txt")
-    refused = campus.planner(space, "run", "--yes", "--move", MOVE, code=8).stderr
+    refused = campus.planner(space, *RUN, code=8).stderr
     assert "sync: the export is refused" in refused
     assert "while it may not write, the site fails for" in refused
     assert asked(campus, SITE + "/show.php?id=3")[2].count("复办") >= 1, "released, and as it was"
