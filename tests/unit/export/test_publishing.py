@@ -1,6 +1,7 @@
 """A site that moves as a static export: crawled twice, refused when the freeze spoils it, compared where it was published; and who may."""
 
 import asyncio
+import importlib.util
 import json
 import sys
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -314,3 +316,29 @@ def test_the_plan_tells_what_stops():
     assert "search, log-in, comments and other forms stop" in said
     assert "stay on old" in said
     assert writing._ends(subject(), "static") == []
+
+
+def bundled(*, tls):
+    spec = importlib.util.spec_from_file_location("sample_bundle", Path(__file__).parents[2] / "sample_bundle.py")
+    sample = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sample)
+    files = bundle.files(sample.plan(placement="site-cluster", profile="static-export", tls=tls), sample.ACCESS)
+    return {name.rpartition("/")[2]: yaml.safe_load(text) for name, text in files.items() if "/x-edu/" in name and name.endswith(".yml")}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_source_lets_nobody_in_but_for_a_certificate(tls):
+    plays = bundled(tls=tls)
+    roles = [role for play in plays["20-provision.yml"] for role in play["roles"]]
+    keys = [role["vars"] for role in roles if role["role"] == "source_key"]
+    assert [(key["source_key_docroot"], "source_key_schema" in key) for key in keys] == ([("/nonexistent", False)] if tls else [])
+    (node,) = [role["vars"] for role in roles if role["role"] == "cluster_site" and role["vars"]["cluster_site_part"] == "node"]
+    assert node["cluster_site_export"] is True
+    for name in ("30-preseed.yml", "50-sync.yml"):
+        used = [role["role"] for play in plays[name] for role in play["roles"]]
+        assert used == [*(["site_certificate"] if tls and "sync" in name else []), "cluster_export", "cluster_export"]
+
+
+def test_an_export_that_changes_nodes_has_them_to_itself():
+    assert movesteps.changes(move(), "sync") == ("destination",)
+    assert movesteps.changes(move(profile="static"), "sync") == ()
