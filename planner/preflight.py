@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from inventory import ssh
 from inventory.errors import HostError
-from planner import equality
+from planner import equality, movesteps
 
 Move = Mapping[str, Any]
 SKEW = 60.0
@@ -70,6 +71,8 @@ def known(moves: Sequence[Move], peer: Callable[[str], ssh.Peer], dns_key: str, 
             problems.append(f"{name} ({address}) is {kind}: it can be visited, and a move cannot go that way")
     if any(move["dns"] for move in moves) and not os.access(dns_key, os.R_OK):
         problems.append(f"the DNS key {dns_key} cannot be read")
+    if any(movesteps.exported(move) for move in moves) and shutil.which("rsync") is None:
+        problems.append("rsync is not installed on this machine, which publishes static exports: apt-get install rsync")
     return problems + [f"the login key {name} cannot be read" for name in login_keys if not os.access(name, os.R_OK)]
 
 
@@ -94,7 +97,9 @@ def _machine(hosts: equality.Hosts, address: str, name: str, moves: Sequence[Mov
     programs = {"base64"}
     paths: set[str] = set()
     for move in own:
-        programs.add("tar" if move["placement"] == "retire" else "rsync|tar")
+        # of an export nothing is read but pages, and a certificate
+        if not movesteps.exported(move) or move["source"]["certificate"]:
+            programs.add("tar" if move["placement"] == "retire" or movesteps.exported(move) else "rsync|tar")
         docroot = move["source"]["docroot"]
         if docroot and move["placement"] != "vps" and not _blank(docroot):
             paths.add(docroot)
