@@ -150,11 +150,13 @@ def _log(block: Block) -> list[Observation]:
     more: list[Observation] = []
     visitors: dict[str, int] = {}
     for offset, line in enumerate(block.lines, start=1):
-        if line.startswith("url "):  # most of them
-            more += _url(block, line, offset)
-            continue
         word, _, rest = line.partition(" ")
-        if word == "total":
+        if word == "url":  # most of them
+            if (url := _url(block, rest)) is not None:
+                more.append(Observation("access_url", url, block.line + offset))
+        elif word == "day":
+            _day(data, rest)
+        elif word == "total":
             counts = [number(text) for text in rest.split()]
             if len(counts) == 8 and None not in counts:
                 lines, data["requests"], data["bytes"], data["bots"], data["visitors"], unparsed = counts[:6]
@@ -174,13 +176,6 @@ def _log(block: Block) -> list[Observation]:
             name, _, text = rest.partition(" ")
             if (count := number(text)) is not None:
                 data[{"status": "status", "vhost": "vhosts", "method": "methods"}[word]][name] = count
-        elif word == "day":
-            name, *texts = rest.split(" ")
-            day = _iso(name)
-            if day is not None and texts and (count := number(texts[0])) is not None:
-                data["days"][day] = count
-                if len(texts) > 2:
-                    data["visitors_by_day"][day] = number(texts[2]) or 0
         elif word == "month":
             name, _, text = rest.partition(" ")
             if re.fullmatch(r"\d{4}-\d{2}", name, re.ASCII) and (count := number(text)) is not None:
@@ -211,6 +206,15 @@ def _log(block: Block) -> list[Observation]:
     return found + sorted(more, key=_order)
 
 
+def _day(data: dict[str, Any], rest: str) -> None:
+    name, *texts = rest.split(" ")
+    day = _iso(name)
+    if day is not None and texts and (count := number(texts[0])) is not None:
+        data["days"][day] = count
+        if len(texts) > 2:
+            data["visitors_by_day"][day] = number(texts[2]) or 0
+
+
 def _order(item: Observation) -> tuple[Any, ...]:
     data = item.data
     if item.kind == "access_url":
@@ -226,20 +230,14 @@ def _left_out(data: dict[str, Any], read: int | None, size: int | None) -> None:
         data["left_out_bytes"] = None
 
 
-_URL = re.compile(r"url ([0-9]{1,18}) ([0-9]{1,18}) ([^ ]*) (.*)", re.S)
-
-
-def _url(block: Block, line: str, offset: int) -> list[Observation]:
-    if (match := _URL.fullmatch(line)) is not None:  # as a host's own section prints it
-        times, answer, vhost, path = match.groups()
-        data = {"file": block.value, "path": path, "count": int(times), "status": int(answer), "vhost": "" if vhost == "-" else vhost}
-        return [Observation("access_url", data, block.line + offset)]
-    words = line.split(" ", 4)[1:]
-    count, code = (number(text) for text in [*words, "", ""][:2])
-    if len(words) != 4 or count is None or code is None:
-        return []
-    url = {"file": block.value, "path": words[3], "count": count, "status": code, "vhost": "" if words[2] == "-" else words[2]}
-    return [Observation("access_url", url, block.line + offset)]
+def _url(block: Block, rest: str) -> dict[str, Any] | None:
+    words = rest.split(" ", 3)
+    if len(words) != 4:
+        return None
+    count, code = number(words[0]), number(words[1])
+    if count is None or code is None:
+        return None
+    return {"file": block.value, "path": words[3], "count": count, "status": code, "vhost": "" if words[2] == "-" else words[2]}
 
 
 def _use(block: Block, data: dict[str, Any], rest: str, offset: int) -> list[Observation]:
