@@ -5,9 +5,10 @@
     python bench/storing.py --svg growth.svg   also as a picture; --json for programs
 
 Transcripts are those of `transcript.py` (ten sites, 40 listeners, 300 packages each).  Each host is read three times: for the first
-time, again when nothing happened but what always does, and again when its logs, tables and contents' clock have moved.  CPU time of this process is measured, not time on
-the wall, which other programs on the machine would change; times of `planner sites` are of a whole process, on the wall.  The peer stores
-what the same visits brought the plain way: one row for each observation, by SQLAlchemy's ORM, a transaction for a hundred hosts.
+time, again when nothing happened but what always does, and again when its logs, tables and contents' clock have moved.  CPU time of this
+process is measured, not time on the wall, which other programs on the machine would change; times of `planner sites` are of a whole
+process, on the wall.  The peer stores what the same visits brought the plain way: one row for each observation, by SQLAlchemy's ORM, a
+transaction for a hundred hosts.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 In: a host's number and a visit's number.  Out: bytes as a visit brings them, the same for the same numbers.  Files that every Debian has
 (PHP's settings, nginx's own files, units, crontabs) are those of a captured transcript (`tests/cases/transcripts`); listeners, processes,
 packages, sites, logs and schemas are made here.  A later visit differs in what always differs (load, uptime, process ids, connections);
-`changed` also raises the version of one application and one package, and adds requests; `live` is what a host in use brings: each site's log
-has grown, tables have, and the clock beside the contents has moved.
+`changed` also raises the version of one application and one package, and adds requests; `live` is what a host in use brings: each site's
+log has grown, tables have, and the clock beside the contents has moved.
 """
 
 from __future__ import annotations

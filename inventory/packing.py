@@ -149,7 +149,10 @@ def pack(
     earlier: Earlier | None = None,
     kept: Collection[str] = (),
 ) -> Packed:
-    """A visit's transcript and observations, without those of the sections `kept` from `earlier`.  Never raises on what a host may have said."""
+    """A visit's transcript and observations, without those of the sections `kept` from `earlier`.
+
+    Never raises on what a host may have said.
+    """
     by_place: dict[tuple[str, str], list[Observation]] = {}
     for section, item in observations:
         place = (section, item.kind)

@@ -85,9 +85,7 @@ def discover(
         done: list[dict[str, Any]] = []
         with _progress() as progress, storing.Writer(book, run, after=reconcile.identify_hosts) as writer:
             task = progress.add_task("visiting", total=len(pairs))
-            for result in discovery.visit_and(
-                discovery.pack, pairs, in_flight=settings.workers, deadlines=deadlines, earlier=earlier
-            ):
+            for result in discovery.visit_and(discovery.pack, pairs, in_flight=settings.workers, deadlines=deadlines, earlier=earlier):
                 writer.add(discovery.as_visit(result, catalogue.now()))
                 done.append(
                     {

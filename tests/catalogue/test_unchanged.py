@@ -63,7 +63,16 @@ def stands(book, name):
         newest = transcripts.newest(session, host)
         assert {row.snapshot_id for row in catalogue.observations(session, host.id)} <= {newest.id}
         count = session.scalar(select(func.count()).select_from(model.Snapshot).where(model.Snapshot.host_id == host.id))
-        return rows, host.digest, host.outcome, host.outcome_detail, newest.sections, zlib.decompress(newest.transcript), newest.readings, count
+        return (
+            rows,
+            host.digest,
+            host.outcome,
+            host.outcome_detail,
+            newest.sections,
+            zlib.decompress(newest.transcript),
+            newest.readings,
+            count,
+        )
 
 
 def sections(output):
