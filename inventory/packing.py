@@ -15,7 +15,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import blake2b
@@ -60,7 +60,7 @@ a test holds the two together."""
 LEVEL = 1
 """zlib's: a transcript takes 0.7 ms instead of 1.8 ms at level 6, and is a sixth larger (bench/storing.py)."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _PLAIN = frozenset({str, int, bool, type(None)})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -169,11 +169,12 @@ def pack(
             made.append(shared)
             continue
         keys = _keys(items)
-        rows = encoded([list(item.data.values()) for item in items] if keys else [item.data for item in items])
+        values: list[Any] = [list(item.data.values()) for item in items] if keys else [item.data for item in items]
+        rows = encoded(values)
         if kind not in PASSING:
             passing = COUNTING.get(kind)
-            told = encoded([{k: v for k, v in item.data.items() if k not in passing} for item in items]) if passing else rows
-            telling.setdefault(section, []).append(f"{kind}\0{told}")
+            told = encoded(_lasting(keys, values, passing)) if passing else rows
+            telling.setdefault(section, []).append(f"{kind}\0{encoded(keys)}\0{told}")
         lines = ",".join([str(item.line) for item in items])
         made.append((clean(kind), clean(section), f'{{"keys":{encoded(keys)},"rows":{rows},"lines":[{lines}]}}'))
     tells = {section: _hash("\0".join(parts)) for section, parts in telling.items()}
@@ -186,6 +187,14 @@ def pack(
     remembered = {name: (mark, tells.get(name, "")) for name, mark in marks.items()}
     base = earlier.snapshot if earlier is not None and kept else None
     return Packed(zlib.compress(transcript, LEVEL), groups, digest, remembered, tuple(sorted(kept)), base)
+
+
+def _lasting(keys: Sequence[str] | None, values: Sequence[Any], passing: Set[str]) -> list[Any]:
+    """The values without those of fields that move by themselves."""
+    if keys is None:
+        return [{name: value for name, value in row.items() if name not in passing} for row in values]
+    kept = [at for at, name in enumerate(keys) if name not in passing]
+    return [[row[at] for at in kept] for row in values]
 
 
 def _hash(text: str) -> str:
