@@ -29,7 +29,7 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import approvals, bundle, certificates, closing, equality, movesteps, verification
+from planner import approvals, bundle, certificates, closing, colocation, equality, movesteps, verification
 from planner.journal import ROLLBACK, MoveState, Writer
 
 BEFOREHAND = ("lower-ttl", "provision")
@@ -232,6 +232,9 @@ class Carrier:
             else:
                 self._note(move, now, step, "undone")
         self._note(move, now, ROLLBACK, "undone")
+        for rider in colocation.taken_back(self.book, move):
+            for step in ("verify", ROLLBACK):
+                Writer(self.book, str(self.plan["id"]), self.run).write(rider, step, "undone")
 
     def _apply(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
         attempt = now.attempts.get(step, 0) + 1
@@ -241,11 +244,15 @@ class Carrier:
             kind = movesteps.step(move["placement"], step)
             if kind.work == "sign-off":
                 detail = self._signed(move)
+            elif kind.work in {"record", "recheck"}:
+                self.say(move["id"], step, "what the machine is like")
+                detail = colocation.work(kind.work, self.book, self.hosts, self.plan, move, self.runs / self.run / move["id"])
             else:
                 before = self._certificate(move) if step in BEFOREHAND else {}
                 detail = before | (self._verify(move) if kind.work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
-                detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
+                after = {"retire": self._after_closing, "colocation": colocation.after_cutover}.get(move["placement"], self._after_cutover)
+                detail |= after(move)
         except (PlannerError, OSError) as error:
             if self.stop.now.is_set():
                 raise RunError(f"{move['id']}: stopped in the middle of {step}", hint="planner run goes on there") from error
@@ -259,7 +266,7 @@ class Carrier:
 
     def _release(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
         for release in movesteps.step(move["placement"], step).on_failure:
-            if now.steps[release] != "waiting":
+            if now.steps.get(release, "waiting") != "waiting":
                 self._undo(move, now, release)
 
     def _undo(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
@@ -292,7 +299,7 @@ class Carrier:
     def _certificate(self, move: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing is changed for a site whose certificate cannot be carried.  Raises RunError with all reasons."""
         source, schedule = move["source"], move.get("schedule")
-        if not source.get("certificate"):
+        if not source.get("certificate") or move["placement"] == "colocation":  # a machine keeps its own
             return {}
         self.say(move["id"], "provision", "the certificate and its key at the source")
         given = source["certificate"]
@@ -354,7 +361,7 @@ class Carrier:
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
-    for word in ("signed", "proved"):
+    for word in ("signed", "recorded", "proved"):
         if word in detail:
             return f": {detail[word]}"
     if "certificate" in detail:
@@ -375,6 +382,8 @@ def _first(result: equality.Equality) -> str:
 
 
 def _afterwards(move: Mapping[str, Any], step: str) -> str:
+    if move["placement"] == "colocation":
+        return colocation.afterwards(move, step)
     if movesteps.step(move["placement"], step).on_failure:
         return "the site is served and written to where it was; put the cause right, then planner run"
     return "put the cause right, then planner run goes on with this step"
@@ -384,6 +393,8 @@ def drift(folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say
     """What a second run would change on machines whose move is done: `provision` in check mode."""
     found = {}
     for move in moves:
+        if "provision" not in move["steps"]:  # nothing of ours is set up: a machine that was carried is its unit's
+            continue
         name = f"moves/{move['id']}/{bundle.playbook_name(move['placement'], 'provision')}"
         tell = functools.partial(say, move["id"], "provision")
         found[move["id"]] = playbook(folder, name, artifacts / move["id"], tell, stop, "--check", "--tags", "destination")

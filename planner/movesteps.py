@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Work = Literal["playbook", "compare", "sign-off"]
-"""`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for."""
+Work = Literal["playbook", "compare", "sign-off", "record", "recheck"]
+"""`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for.
+
+`record`: what a machine is like before it is carried is written down; `recheck`: it is held against that (planner/colocation.py)."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,24 @@ RETIRE = (
 )
 """A site that is closed: its archive is kept, the front answers for its names, its old host keeps everything."""
 
-TABLE: Mapping[str, tuple[Step, ...]] = {"site-cluster": SITE, "virtual-host": SITE, "vps": SITE, "retire": RETIRE}
-"""Placement → its steps, in order."""
+COLOCATION = (
+    Step("lower-ttl", undo=True, dns=True),
+    Step("backup", undo=True, on_failure=("backup",)),
+    Step("prepare", undo=True),
+    Step("record", work="record"),
+    Step("renumber", undo=True, on_failure=("renumber",)),  # of a machine that stays where it is
+    Step("depart", undo=True),  # of one that is carried: it switches itself off,
+    Step("arrive", undo=True),  # and is waited for at its new address for as long as people need
+    Step("verify", work="recheck", on_failure=("renumber",)),
+    Step("cutover", undo=True, dns=True, on_failure=("cutover", "renumber")),
+    Step("watch"),
+)
+"""A machine that comes into our room: a move has either `renumber`, or `depart` and `arrive`."""
+
+TABLE: Mapping[str, tuple[Step, ...]] = {
+    "site-cluster": SITE, "virtual-host": SITE, "vps": SITE, "retire": RETIRE, "colocation": COLOCATION,
+}  # fmt: skip
+"""Placement → its steps, in order.  A move may have a part of them."""
 
 
 def steps(placement: str) -> tuple[str, ...]:

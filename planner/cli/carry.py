@@ -237,6 +237,9 @@ def _together(document: Mapping[str, Any], held: Mapping[str, list[str]], states
 def waits_for(document: Mapping[str, Any], move: Mapping[str, Any], states: Mapping[str, journal.MoveState]) -> list[str]:
     """Moves that have to be done before this one and are not.  Of those that people carry out, `planner plan done` tells."""
     groups = {group["group"]: group for group in document["groups"]}
+    machine = move.get("colocation")
+    if machine and machine["leader"] != move["id"] and states[machine["leader"]].name != "done":
+        return [machine["leader"]]
     before = [name for group in groups[move["group"]]["after"] for name in groups[group]["moves"]]
     return sorted(name for name in before if states[name].name != "done")
 
@@ -333,7 +336,8 @@ def rollback(
             return
         carrier = _carrier(space, book, document, live)
         lines = [f"{chosen['id']}: back to {chosen['source']['host']}, from {now.touched[0]} on"]
-        if now.steps["cutover"] != "waiting" and chosen["placement"] != "retire":  # there, nothing is written at the destination
+        # a closed site writes nothing at its destination, and a machine that was carried brings back what it holds
+        if chosen["placement"] not in {"retire", "colocation"} and now.steps["cutover"] != "waiting":
             lines += _divergence(chosen, carrier.hosts)
         _ask(live, lines, yes)
         execution.end_leftovers(carrier.bundle)
