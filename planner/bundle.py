@@ -85,7 +85,9 @@ def templates(placement: str) -> dict[str, str]:
 
 def playbook_name(placement: str, step: str) -> str:
     """`30-preseed.yml`: numbered so that a listing shows the order; undo playbooks keep their step's number."""
-    return f"{(movesteps.steps(placement).index(step.removeprefix('undo-')) + 1) * 10:02d}-{step}.yml"
+    steps = movesteps.steps(placement)
+    apart = 10 if len(steps) < 10 else 5  # two digits, or 100 would stand before 20
+    return f"{(steps.index(step.removeprefix('undo-')) + 1) * apart:02d}-{step}.yml"
 
 
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:

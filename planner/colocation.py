@@ -1,8 +1,9 @@
 """A machine before and after it came into our room: what it is like is written down, and held against what it is like at its new address.
 
 In: the move that leads a machine, ways in, the catalogue.  Out: details for the journal, a comparison; or RunError with all that is wrong.
-Before: who listens, which services run, which disks and mounts there are, what each site answers.  After: the same, over the new address, from
-a machine that shows the host key that was trusted at the old one; and nobody answers at the old address.  Then catalogue and trust follow.
+Before: who listens, which services run, which disks and mounts there are, what each site answers.  After: the same, over the new address,
+from a machine that shows the host key that was trusted at the old one; and nobody answers at the old address.  Then catalogue and trust
+follow.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, model, ssh
-from inventory.errors import HostError, RunError
+from inventory.errors import HostError, PlannerError, RunError
 from planner import journal, recording
 from planner.comparison import PageResult, SiteComparison, summarise
 from planner.equality import Equality, Hosts
@@ -31,12 +32,15 @@ BETWEEN = 4.0
 SCRIPT = r"""
 LC_ALL=C; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export LC_ALL PATH
 say() { awk -v what="$1" '{ print what, $0 }'; }
-if command -v ss >/dev/null; then ss -lntu 2>/dev/null | awk '$1 ~ /^(tcp|udp)/ { print $1, $5 }' | sort -u | say listens
-elif command -v netstat >/dev/null; then netstat -lntu 2>/dev/null | awk '$1 ~ /^(tcp|udp)/ { print substr($1, 1, 3), $4 }' | sort -u | say listens
+if command -v ss >/dev/null; then
+  ss -lntu 2>/dev/null | awk '$1 ~ /^(tcp|udp)/ { print $1, $5 }' | sort -u | say listens
+elif command -v netstat >/dev/null; then
+  netstat -lntu 2>/dev/null | awk '$1 ~ /^(tcp|udp)/ { print substr($1, 1, 3), $4 }' | sort -u | say listens
 else echo 'unknown listens'; fi
 if test -d /run/systemd/system; then
-  on=`systemctl list-unit-files --type=service --state=enabled,enabled-runtime,generated --no-legend --full 2>/dev/null | awk '{ print $1 }'`
-  for unit in `systemctl list-units --type=service --state=running --no-legend --plain --full 2>/dev/null | awk '{ print $1 }'`; do
+  first() { awk '{ print $1 }'; }
+  on=`systemctl list-unit-files --type=service --state=enabled,enabled-runtime,generated --no-legend --full 2>/dev/null | first`
+  for unit in `systemctl list-units --type=service --state=running --no-legend --plain --full 2>/dev/null | first`; do
     case "
 $on
 " in *"
@@ -123,38 +127,47 @@ def record(hosts: Hosts, move: Mapping[str, Any], folder: Path) -> dict[str, Any
     path = folder / "before.json"
     path.write_text(json.dumps({"state": state, "pages": pages}, ensure_ascii=False, sort_keys=True), encoding="utf-8")
     count = sum(map(len, pages.values()))
-    told = f"{count} pages, {len(state.get('listens', []))} listeners, {len(state.get('runs', []))} services, {len(state.get('disk', []))} disks"
+    kinds = {"listens": "listeners", "runs": "services", "disk": "disks", "mount": "mounts"}
+    told = ", ".join([f"{count} pages", *(f"{len(state.get(word, []))} {kind}" for word, kind in kinds.items())])
     return {"recorded": told, "file": str(path)}
 
 
 def recheck(book: catalogue.Catalogue, hosts: Hosts, plan: Mapping[str, Any], move: Mapping[str, Any]) -> dict[str, Any]:
     """Hold the machine at its new address against the record.  Raises RunError with what differs."""
     how, old, new = move["colocation"], move["source"]["address"], move["colocation"]["new"]["address"]
-    kept = _kept(book, move["id"])
-    there = at(hosts, old)
-    until = time.monotonic() + SETTLE_SECONDS
-    while True:
-        state = _state(there, new, new)
-        wrong = missing(kept["state"], state)
-        if not wrong or time.monotonic() > until or "another machine" in wrong[0]:
-            break
-        time.sleep(BETWEEN)
-    if old in state.get("address", ()):
-        wrong.append(f"it still has {old}")
+    wrong, seen = held(at(hosts, old), move, _kept(book, move["id"]), new)
     if greeted(old, how["contents"]):
         wrong.append(f"somebody still answers at {old}")
-    seen = _pages(how["contents"], new, kept["pages"])
     with book.session() as session:
-        data = Equality(seen.to_json(), None, None).to_json()
-        verdict = seen.verdict if not wrong else "different"
-        session.add(model.Comparison(plan_id=str(plan["id"]), move=move["id"], at=catalogue.now(), verdict=verdict, data=data))
-    if seen.verdict != "equal":
-        bad = [page for page in seen.pages if page.outcome == "different"][:3]
-        wrong += [f"{page.url}: {', '.join(d.kind for d in page.differences)}" for page in bad] or [seen.reason]
+        session.add(_comparison(str(plan["id"]), move, seen, wrong))
     if wrong:
         raise RunError(f"the machine is not as it was: {'; '.join(wrong[:12])}")
     remarks = follow(book, move, old, new)
     return {"compared": f"{seen.reason}; listeners, services, disks and mounts are as before" + "".join(f"; {one}" for one in remarks)}
+
+
+def held(hosts: Hosts, move: Mapping[str, Any], kept: Mapping[str, Any], address: str) -> tuple[list[str], SiteComparison]:
+    """What differs from the record at an address, as sentences, with the pages.  A machine that just started is given time."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        state = _state(hosts, address, address)
+        wrong = missing(kept["state"], state)
+        if not wrong or time.monotonic() > until or "another machine" in wrong[0]:
+            break
+        time.sleep(BETWEEN)
+    wrong += [f"it still has {one['address']}" for one in (move["colocation"]["old"], move["colocation"]["new"])
+              if one["address"] != address and one["address"] in state.get("address", ())]  # fmt: skip
+    seen = _pages(move["colocation"]["contents"], address, kept["pages"])
+    if seen.verdict != "equal":
+        bad = [page for page in seen.pages if page.outcome == "different"][:3]
+        wrong += [f"{page.url}: {', '.join(d.kind for d in page.differences)}" for page in bad] or [seen.reason]
+    return wrong, seen
+
+
+def _comparison(plan: str, move: Mapping[str, Any], seen: SiteComparison, wrong: Sequence[str]) -> model.Comparison:
+    data = Equality(seen.to_json(), None, None).to_json()
+    verdict = "different" if wrong else seen.verdict
+    return model.Comparison(plan_id=plan, move=move["id"], at=catalogue.now(), verdict=verdict, data=data)
 
 
 def _rides(book: catalogue.Catalogue, plan: Mapping[str, Any], move: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,7 +236,7 @@ def _kept(book: catalogue.Catalogue, move: str) -> dict[str, Any]:
 
 
 def follow(book: catalogue.Catalogue, move: Mapping[str, Any], from_: str, to: str) -> list[str]:
-    """The catalogue's host has another address, and its keys are trusted there, because they are the same.  What could not be done is told."""
+    """The catalogue's host has another address, and its keys, the same, are trusted there.  What could not be done is told."""
     with book.session() as session:
         host = session.scalars(select(model.Host).where(model.Host.name == move["source"]["host"])).first()
         taken = session.scalars(select(model.Host).where(model.Host.address == to)).first()
@@ -247,13 +260,29 @@ def _trust(session: Session, from_: str, to: str) -> None:
             )  # fmt: skip
 
 
-def taken_back(book: catalogue.Catalogue, move: Mapping[str, Any]) -> list[str]:
-    """A machine is back at its old address: the catalogue follows.  The moves that rode on it, which are back with it."""
-    how = move.get("colocation")
-    if not how or how["leader"] != move["id"]:
-        return []
+def taken_back(
+    book: catalogue.Catalogue, hosts: Hosts, writer: journal.Writer, move: Mapping[str, Any], say: Callable[[str, str, str], None]
+) -> None:
+    """A machine is back at its old address: the catalogue follows, what rode on it is back, too, and what is not as it was is told.
+
+    A rollback is never held up by what was found there: it is all that can be done.
+    """
+    how = move["colocation"]
+    if how["leader"] != move["id"]:
+        return
     follow(book, move, how["new"]["address"], how["old"]["address"])
-    return list(how["rides"])
+    for rider in how["rides"]:
+        for step in ("verify", journal.ROLLBACK):
+            writer.write(rider, step, "undone")
+    try:
+        wrong, seen = held(at(hosts, how["old"]["address"]), move, _kept(book, move["id"]), how["old"]["address"])
+    except (PlannerError, OSError) as error:
+        say(move["id"], journal.ROLLBACK, f"what it is like now could not be compared: {error}")
+        return
+    with book.session() as session:
+        session.add(_comparison(writer.plan, move, seen, wrong))
+    told = f"not as it was: {'; '.join(wrong[:12])}" if wrong else f"as it was: {seen.reason}; listeners, services, disks and mounts, too"
+    say(move["id"], journal.ROLLBACK, told)
 
 
 def after_cutover(move: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,8 +296,8 @@ def afterwards(move: Mapping[str, Any], step: str) -> str:
     if step == "arrive":
         minutes = move["colocation"]["confirm_seconds"] // 60
         return (
-            f"carry it as RUNSHEET.md says and switch it on; planner run within {minutes} minutes of that, else it puts its old address back "
-            f"by itself.  planner rollback {move['id']} when it is not to come"
+            f"carry it as RUNSHEET.md says and switch it on; planner run within {minutes} minutes of that, else it takes its old address "
+            f"back by itself.  planner rollback {move['id']} when it is not to come"
         )
     if step in {"renumber", "verify", "cutover"} and not carried:
         return "the machine has its old address again; put the cause right, then planner run"

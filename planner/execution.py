@@ -231,10 +231,9 @@ class Carrier:
                 self._undo(move, now, step)
             else:
                 self._note(move, now, step, "undone")
+        if move["placement"] == "colocation":
+            colocation.taken_back(self.book, self.hosts, Writer(self.book, str(self.plan["id"]), self.run), move, self.say)
         self._note(move, now, ROLLBACK, "undone")
-        for rider in colocation.taken_back(self.book, move):
-            for step in ("verify", ROLLBACK):
-                Writer(self.book, str(self.plan["id"]), self.run).write(rider, step, "undone")
 
     def _apply(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
         attempt = now.attempts.get(step, 0) + 1
@@ -280,7 +279,7 @@ class Carrier:
                 hint=f"put it right, then planner run or planner rollback {move['id']} tries again",
             ) from error
         self._note(move, now, step, "undone", **detail)
-        self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s")
+        self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s" + (f": {detail['proved']}" if "proved" in detail else ""))
 
     def _play(self, move: Mapping[str, Any], step: str, attempt: int) -> dict[str, Any]:
         playing = bundle.playbook_name(move["placement"], step)

@@ -1,7 +1,7 @@
-"""What a site answers, written down, and later held against what it answers then: for a machine that cannot answer at two addresses at once.
+"""What a site answers, written down and later held against what it answers then: for what cannot answer at two addresses at once.
 
-In: a site's names, an address, URLs to start from.  Out: pages as plain JSON, each asked twice so that what changes by itself is known; then
-a comparison of them with another address.  The same rules as `planner.verification`: no cookie, no redirect, no form.
+In: a site's names, an address, URLs to start from.  Out: pages as plain JSON, each asked twice, so that what changes by itself is known;
+then a comparison of them with another address.  The same rules as `planner.verification`: no cookie, no redirect, no form.
 """
 
 from __future__ import annotations

@@ -58,7 +58,15 @@ def boot(lab: Lab, name: str) -> None:
     cgroup.mkdir(exist_ok=True)
     with (lab.log / name).open("wb") as log:
         subprocess.Popen(
-            ["sh", "-c", POWER_SUPPLY, f"lab-{name}", str(cgroup / "cgroup.procs"), f"lab-{name}" if host.network == "own" else "", *command],
+            [
+                "sh",
+                "-c",
+                POWER_SUPPLY,
+                f"lab-{name}",
+                str(cgroup / "cgroup.procs"),
+                f"lab-{name}" if host.network == "own" else "",
+                *command,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -13,7 +13,7 @@ from typing import Any
 
 import netaddr
 
-from planner.planning import fitting_in, former
+from planner.planning import fitting_in, former, ties
 from planner.planning.subjects import Subject
 from planner.planning.values import Made
 from planner.platforms import Platforms, Pool, Rack
@@ -23,7 +23,7 @@ MOST_WRITTEN = 50
 
 @dataclass(frozen=True)
 class Machine:
-    """`data` is the document's `colocation`; None, with `why`, when people carry it out.  `records` are DNS records of all its workloads."""
+    """`data` is the document's `colocation`; None, with `why`, when people carry it out.  `records`: DNS records of all its workloads."""
 
     data: Mapping[str, Any] | None
     why: str
@@ -68,7 +68,7 @@ def _machine(
         "confirm_seconds": platforms.room.confirm_seconds, "boot_seconds": platforms.room.boot_seconds,
         "contact": platforms.room.contact, "folder": platforms.archive.folder,
         "contents": [_content(item, ids[item.name]) for item in sorted(items, key=lambda item: ids[item.name])],
-        "written": _written(items, first.address),
+        "written": _written(made, items, first),
     }  # fmt: skip
     return {item.name: Machine(data, "", item is first, records if item is first else ()) for item in items}
 
@@ -88,9 +88,8 @@ def _reasons(
         yield "inventory/platforms.yml names no archive: without a backup that was verified it is not carried"
     if not first.card:
         yield f"the network card, prefix or gateway of {first.address} is unknown: discover {host} again"
-    own = [text for text in map(str, first.value("host.addresses", []) or []) if _counts(text) and text != first.address]
-    if own:
-        yield f"{host} has other addresses beside {first.address}: {', '.join(sorted(own))}"
+    if first.card.get("others"):
+        yield f"{host} has other addresses beside {first.address}: {', '.join(sorted(first.card['others']))}"
     if platforms.dns is not None and not any(first.address in one["values"] for item in items for one in item.records):
         yield f"none of its names points at {first.address} in the zones that we serve"
     for item in items:
@@ -119,15 +118,6 @@ def _left_behind(item: Subject) -> Iterator[str]:
         yield f"there is no playbook that backs up its database ({product or 'unknown'})"
 
 
-def _counts(text: str) -> bool:
-    """Whether an address is one of the machine's in the campus's networks: not the loopback, a link's own, or a container bridge's."""
-    try:
-        value = netaddr.IPAddress(text)
-    except (netaddr.AddrFormatError, ValueError):
-        return False
-    return not (value.is_loopback() or value.is_link_local() or text.startswith(("172.17.", "10.88.", "192.168.122.")))
-
-
 def _pool(platforms: Platforms, address: str) -> Pool | None:
     if not address:
         return None
@@ -144,9 +134,14 @@ def _content(item: Subject, identity: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _written(items: Sequence[Subject], address: str) -> list[str]:
-    """Where code and configurations name the old address, as far as a visit told."""
-    found = []
+def _written(made: Made, items: Sequence[Subject], first: Subject) -> list[str]:
+    """Where code and configurations name the old address, as far as visits told: on the machine itself, and on others that need it."""
+    address = first.address
+    found = [
+        f"{item.name} on {item.host}: it reaches a database or a service at {address}"
+        for item in sorted(made.inputs.subjects, key=lambda one: one.name)
+        if item.host and item.host != first.host and address in ties.used(item)
+    ]
     for item in items:
         for one in item.value("code.own_addresses", []) or []:
             text = " ".join(str(part) for part in one.values()) if isinstance(one, Mapping) else str(one)

@@ -85,7 +85,20 @@ def _card(session: Session, item: model.Workload) -> dict[str, Any]:
     routes = [data for kind, data in rows if kind == "route" and data.get("destination") in {"default", "0.0.0.0/0"}]
     gateway = next((str(data["gateway"]) for data in routes if data.get("gateway") and data.get("interface") in {name, None}), "")
     card = next((data for kind, data in rows if kind == "interface" and data.get("name") == name), {})
-    return {"interface": name, "mac": card.get("mac"), "prefix": int(own["prefix"]), "gateway": gateway} if gateway else {}
+    sorts = {str(data.get("name")): str(data.get("sort")) for kind, data in rows if kind == "interface"}
+
+    def counts(data: Mapping[str, Any]) -> bool:
+        text, where = str(data.get("address")), str(data.get("interface"))
+        inside = sorts.get(where) in {"loopback", "bridge"} or where.startswith(_CONTAINERS)
+        return data.get("family") == "ipv4" and data is not own and not inside and not text.startswith(("127.", "169.254."))
+
+    others = [str(data["address"]) for kind, data in rows if kind == "address" and counts(data)]
+    found = {"interface": name, "mac": card.get("mac"), "prefix": int(own["prefix"]), "gateway": gateway, "others": others}
+    return found if gateway else {}
+
+
+_CONTAINERS = ("docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "tun", "wg", "zt")
+"""What the names of interfaces begin with that a machine makes for its guests, or for tunnels."""
 
 
 def _night(item: model.Workload, names: Iterable[str], placement: str, agreed: Mapping[tuple[str, str, str], date]) -> date | None:

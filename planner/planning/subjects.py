@@ -41,7 +41,8 @@ class Subject:
     `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to; `carried` its move in a plan
     that has moved it or has begun to.
     `rebuilt` is what it stands on, where it goes to a VPS that has been made for it; None where there is no such machine.
-    `card` is how its host reaches the network, where the machine itself moves: interface, mac, prefix, gateway; empty when unknown.
+    `card` is how its host reaches the network, where the machine itself moves: interface, mac, prefix, gateway, others (its
+    further IPv4 addresses); empty when unknown.
     """
 
     name: str

@@ -61,13 +61,19 @@ def move(
     records = machine.records if machine is not None else item.records
     dns = _dns(item.address, records, platforms.dns, str(where["address"]), dns_key)
     if dns is not None and machine is not None:  # a name of several machines keeps the others
-        dns["records"] = [one | {"new": [one["new"][0] if value == item.address else value for value in one["old"]]} for one in dns["records"]]
+        new = str(where["address"])
+        dns["records"] = [one | {"new": [new if value == item.address else value for value in one["old"]]} for one in dns["records"]]
     why = (by_hand(item, platforms) or apart) if machine is None else machine.why
     if not why and platforms.dns is not None and dns is None and machine is None:
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
     rebuilt = item.rebuilt.stack if item.rebuilt is not None else None
-    said = [*notes, *(_carried_as_it_is(item) if machine is None else ()), *(rebuilt.notes if rebuilt is not None else ()), *([f"by hand: {why}"] if why else [])]
+    said = [
+        *notes,
+        *(_carried_as_it_is(item) if machine is None else ()),
+        *(rebuilt.notes if rebuilt is not None else ()),
+        *([f"by hand: {why}"] if why else []),
+    ]
     return {
         "id": identity,
         "site": names[0] if names else item.name,

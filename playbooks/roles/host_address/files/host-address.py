@@ -27,7 +27,9 @@ KINDS = (
 )
 HOSTS = "/etc/hosts"
 CLOUD_INIT = b"generated from information provided by the datasource"
-ASSIGNED = re.compile(r"""^[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z][\w.-]*)[ \t]*=[ \t]*(?P<quote>["']?)(?P<value>[^\n\r"']*?)(?P=quote)[ \t]*\r?$""")
+ASSIGNED = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z][\w.-]*)[ \t]*=[ \t]*(?P<quote>["']?)(?P<value>[^\n\r"']*?)(?P=quote)[ \t]*\r?$"""
+)
 SECTION = re.compile(r"^[ \t]*\[([^\]\n]+)\][ \t]*\r?$")
 WORDS = re.compile(r"[ \t]*(?P<key>[A-Za-z][\w-]*)[ \t]+(?P<value>[^\s#]+)")
 
@@ -264,7 +266,7 @@ def hosts(file, work):
 READERS = {"ifupdown": ifupdown, "systemd-networkd": networkd, "netplan": netplan, "NetworkManager": keyfile, "ifcfg": ifcfg}
 
 
-def named(file, text, address):
+def named(text, address):
     """Numbers of the lines that say an address outside of a comment."""
     form = re.compile(r"(?<![\d.])" + re.escape(address) + r"(?![\d.]*\d)")
     return [number for number, line in enumerate(text.split("\n"), start=1) if form.search(re.split(r"(?:^|\s)[#;]", line)[0])]
@@ -301,7 +303,7 @@ def rewrite(old, new, contents, cloud_init_off=True):
     for file in files:
         if file.kind and file.path != HOSTS:
             text = file.rewritten().decode("latin-1")
-            left = {number for address in {old.address, old.gateway} - {new.address, new.gateway} for number in named(file, text, address)}
+            left = {number for address in {old.address, old.gateway} - {new.address, new.gateway} for number in named(text, address)}
             for number in sorted(left):
                 work.problem(file, number, "it names the old address or gateway in a way that is not known here")
     if not work.problems:
