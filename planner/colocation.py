@@ -294,9 +294,10 @@ def afterwards(move: Mapping[str, Any], step: str) -> str:
     """What is to be done when a step failed."""
     new, carried = move["colocation"]["new"]["address"], move["colocation"]["transport"] == "carried"
     if step == "arrive":
-        minutes = move["colocation"]["confirm_seconds"] // 60
+        seconds = move["colocation"]["confirm_seconds"]
+        limit = f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
         return (
-            f"carry it as RUNSHEET.md says and switch it on; planner run within {minutes} minutes of that, else it takes its old address "
+            f"carry it as RUNSHEET.md says and switch it on; planner run within {limit} of that, else it takes its old address "
             f"back by itself.  planner rollback {move['id']} when it is not to come"
         )
     if step in {"renumber", "verify", "cutover"} and not carried:

@@ -4,9 +4,9 @@ One story: the tests look at what it left, in order.
 """
 
 import json
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,11 @@ HOSTS = ("ns1", "bio", "vh1")
 OLD, NEW, GATEWAY = "198.51.100.19", "198.51.100.162", "198.51.100.161"
 LEADER, RIDER = "herbarium-bio-campus-test", "www-bio-campus-test"
 NAMES = ("www.bio.campus.test", "bio.campus.test", "herbarium.bio.campus.test")
-ROOM = "archive: {name: vh1, address: 198.51.100.101}\nroom: {transport: stays, confirm_seconds: 10, boot_seconds: 15, contact: 'room, 8888'}\n"
-STATE = "cat /etc/systemd/network/* /etc/hosts; ls -lA --time-style=+ /etc/systemd/network /etc/hosts; ls -A /etc/systemd/system /var/lib /home/ops/.ssh"
+ROOM = "archive: {name: vh1, address: 198.51.100.101}\nroom: {transport: stays, confirm_seconds: 25, boot_seconds: 12, contact: 'room, 8888'}\n"
+STATE = (
+    "cat /etc/systemd/network/* /etc/hosts; stat -c '%n %a %U %G' /etc/systemd/network/* /etc/hosts; "
+    "ls -A /etc/systemd/network /etc/systemd/system /var/lib /home/ops/.ssh; cat /home/ops/.ssh/authorized_keys"
+)
 
 
 def ctl(campus, *words):
@@ -62,7 +65,7 @@ def space(campus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def before(campus):
-    return {"state": on(campus, STATE), "pages": visitor(campus)}
+    return {"state": on(campus, STATE), "files": on(campus, "cat /etc/systemd/network/* /etc/hosts"), "pages": visitor(campus)}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,7 @@ def planned(campus, space, before):
     platforms.write_text(platforms.read_text() + ROOM)
     campus.planner(space, "discover", "bio")
     for name in (NAMES[0], NAMES[2]):
+        campus.planner(space, "questions", "answer", name, "virtualizable", "no", "--by", "Qian Min")
         campus.planner(space, "plan", "override", name, "--placement", "colocation", "--by", "the lab", "--why", "its microscope needs it")
     return plan(campus, space)
 
@@ -95,7 +99,7 @@ def test_the_plan_says_where_it_goes_and_the_sheet_is_to_be_printed(space, plann
     assert {planned[name]["carried_out"] for name in (LEADER, RIDER)} == {"planner"}
     assert planned[RIDER]["steps"] == ["verify"]
     sheet = next((space / "plans").glob(f"*/bundle/moves/{LEADER}/RUNSHEET.md")).read_text()
-    for said in ("U31–U32", "sw-room-1, 32", f"{NEW}/27", "服务器搬迁实施单", "10 seconds"):
+    for said in ("U31–U32", "sw-room-1, 32", f"{NEW}/27", "服务器搬迁实施单", "25 seconds"):
         assert said in sheet
 
 
@@ -105,13 +109,14 @@ def test_without_an_answer_it_goes_back_by_itself(campus, space, before, astray)
     assert addresses(campus) == [OLD]
     assert resolved(campus) == [OLD] * 3
     assert visitor(campus) == before["pages"]
-    assert on(campus, "cat /etc/systemd/network/* /etc/hosts") == before["state"].partition("/etc/hosts:")[0].partition("total")[0].partition("-rw")[0]
+    assert on(campus, "cat /etc/systemd/network/* /etc/hosts") == before["files"]
     rows = status(campus, space)
     assert (rows[LEADER]["next"], rows[RIDER]["done"]) == ("renumber", 0)
 
 
 def test_the_backup_was_read_back_before(campus, moved, astray):
-    assert "backup     done" in astray.stderr
+    assert re.search("backup +done", astray.stderr)
+    assert moved.returncode == 0
     assert "41 files of 9236 bytes are in the archive, read back as they were sent" in astray.stderr
     for name in (LEADER, RIDER):
         campus.lab("exec", "vh1", "sh", "-c", f"cd /srv/archive/{name} && sha256sum -c --quiet SHA256SUMS && test -s verified.json")
@@ -127,16 +132,19 @@ def test_it_answers_under_its_new_address_through_dns(campus, space, before, mov
     assert "nothing to do" in campus.planner(space, "run", "--yes").stdout
     # nothing is left there but what was meant to change, and the catalogue visits it where it is, by the key that it had
     now = on(campus, STATE)
-    assert now == before["state"].replace(f"Address={OLD}/24", f"Address={NEW}/27").replace(
-        "Gateway=198.51.100.1\n", f"Gateway={GATEWAY}\n"
-    ).replace(f"{OLD} bio", f"{NEW} bio").replace("root 140", "root 143").replace("root 59", "root 60")
+    meant = before["state"].replace(f"Address={OLD}/24", f"Address={NEW}/27").replace(f"{OLD} bio", f"{NEW} bio")
+    assert now == meant.replace("Gateway=198.51.100.1\n", f"Gateway={GATEWAY}\n")
     assert "ok" in campus.planner(space, "discover", "bio").stdout + campus.planner(space, "hosts", "list").stdout
 
 
 def test_a_step_once_more_or_in_check_mode_changes_nothing(campus, space, moved):
     playbook = [sys.executable, campus.root / "lab/lab", "ctl", "--", Path(sys.executable).parent / "ansible-playbook"]
     folder = next((space / "plans").glob("*/bundle/moves")).parent
-    for words in ((f"moves/{LEADER}/25-renumber.yml",), (f"moves/{LEADER}/25-renumber.yml", "--check"), (f"moves/{LEADER}/15-prepare.yml",)):
+    for words in (
+        (f"moves/{LEADER}/25-renumber.yml",),
+        (f"moves/{LEADER}/25-renumber.yml", "--check"),
+        (f"moves/{LEADER}/15-prepare.yml",),
+    ):
         done = subprocess.run([*playbook, *words], cwd=folder, env=campus.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "changed=0" in done.stdout, done.stdout
@@ -144,7 +152,7 @@ def test_a_step_once_more_or_in_check_mode_changes_nothing(campus, space, moved)
 
 def test_a_rollback_brings_the_old_address_back(campus, space, before, moved):
     said = campus.planner(space, "rollback", LEADER, "--yes").stderr
-    assert "as it was: 62 pages are equal; listeners, services, disks and mounts, too" in said
+    assert re.search("as it was: [0-9]+ pages are equal; listeners, services, disks and mounts, too", said)
     assert addresses(campus) == [OLD]
     assert resolved(campus) == [OLD] * 3
     assert visitor(campus) == before["pages"]
@@ -154,13 +162,14 @@ def test_a_rollback_brings_the_old_address_back(campus, space, before, moved):
 
 def test_carried_it_switches_itself_off_and_is_waited_for(campus, space, before, moved):
     platforms = space / "inventory/platforms.yml"
-    platforms.write_text(platforms.read_text().replace("transport: stays", "transport: carried").replace("boot_seconds: 15", "boot_seconds: 10"))
+    text = platforms.read_text().replace("transport: stays, confirm_seconds: 25", "transport: carried, confirm_seconds: 90")
+    platforms.write_text(text.replace("boot_seconds: 12", "boot_seconds: 10"))
     campus.planner(space, "discover", "bio")
     moves = plan(campus, space)
     assert [step for step in moves[LEADER]["steps"] if step in {"renumber", "depart", "arrive"}] == ["depart", "arrive"]
     waiting = campus.planner(space, "run", "--yes", "--move", LEADER, code=8).stderr
     assert "carry it as RUNSHEET.md says and switch it on" in waiting
-    assert "bio          198.51.100.19    down" in " ".join(campus.lab("ps").stdout.split("\n")) or " down" in campus.lab("ps").stdout
+    assert re.search("bio .* down", campus.lab("ps").stdout)
     campus.lab("start", "bio")  # in its rack
     campus.planner(space, "run", "--yes")
     assert {row["state"] for row in status(campus, space).values()} == {"done"}

@@ -52,7 +52,8 @@ def test_ansible_reads_it_back_as_the_same_text_and_runs_none_of_it(text, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("placement", "dns"), [(placement, dns) for placement in ("virtual-host", "site-cluster", "retire", "vps", "colocation") for dns in (True, False)]
+    ("placement", "dns"),
+    [(placement, dns) for placement in ("virtual-host", "site-cluster", "retire", "vps", "colocation") for dns in (True, False)],
 )
 def test_every_playbook_is_yaml_with_named_plays_and_known_roles(placement, dns):
     files = bundle.files(plan(placement=placement, dns=dns), ACCESS)

@@ -76,7 +76,10 @@ def test_any_answer_is_read_or_refused(text):
 @pytest.fixture
 def site(monkeypatch):
     """A site of three pages, one with a clock; `pages` may be changed."""
-    pages = {"/": "<title>Home</title><p>Welcome to the school</p><a href=/a>a</a><a href=/clock>c</a>", "/a": "<title>A</title><p>Something</p>"}
+    pages = {
+        "/": "<title>Home</title><p>Welcome to the school</p><a href=/a>a</a><a href=/clock>c</a>",
+        "/a": "<title>A</title><p>Something</p>",
+    }
     count = [0]
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -116,7 +119,9 @@ def test_pages_are_written_down_and_compared_later(site):
 def test_a_site_that_does_not_answer_any_more_is_different(site):
     record = recording.recorded(["x.edu"], "127.0.0.1", [], tls=False)
     assert site
-    gone = recording.compared(["x.edu"], "127.0.0.2", [{**pair, "first": pair["first"] | {"url": "http://x.edu:1/"}} for pair in record], tls=False)
+    gone = recording.compared(
+        ["x.edu"], "127.0.0.2", [{**pair, "first": pair["first"] | {"url": "http://x.edu:1/"}} for pair in record], tls=False
+    )
     assert gone.verdict == "different"
 
 

@@ -81,14 +81,22 @@ def test_machines_get_units_and_ports_of_their_own_and_keep_them_when_the_plan_i
     [
         (machine("a.x.edu", card={}), {}, "network card, prefix or gateway"),
         (machine("a.x.edu", card={**CARD, "others": ["10.1.1.1"]}), {}, "other addresses beside"),
-        (machine("a.x.edu", pointing=False, records=[{"name": "a.x.edu", "values": ["192.0.2.1"], "ttl": 60}]), {}, "none of its names points"),
+        (
+            machine("a.x.edu", pointing=False, records=[{"name": "a.x.edu", "values": ["192.0.2.1"], "ttl": 60}]),
+            {},
+            "none of its names points",
+        ),
         (machine("a.x.edu"), {"archive": None}, "names no archive"),
         (machine("a.x.edu"), {"pools": [{**ROOM["pools"][0], "gateway": None}]}, "names no gateway"),
         (machine("a.x.edu"), {"pools": []}, "has an IPv4 address for it"),
         (machine("a.x.edu", site__docroot=None), {}, "docroot is unknown"),
         (machine("a.x.edu", site__userdirs=True), {}, "folders of users"),
         (machine("a.x.edu", site__odd_names=["*.clubs.x.edu"]), {}, "every name of"),
-        (machine("a.x.edu", database__used=True, database__product="PostgreSQL", database__name="s"), {}, "backs up its database (postgresql)"),
+        (
+            machine("a.x.edu", database__used=True, database__product="PostgreSQL", database__name="s"),
+            {},
+            "backs up its database (postgresql)",
+        ),
     ],
 )
 def test_why_people_carry_it_out(item, platforms, why):
