@@ -7,11 +7,13 @@ keeps it.  Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import netaddr
+from netaddr import valid_ipv4
 
 from planner.planning import fitting_in, former, ties
 from planner.planning.subjects import Subject
@@ -37,15 +39,35 @@ def machines(made: Made, given: Mapping[str, tuple[str, str]]) -> dict[str, Mach
     for item in made.moving:
         if item.placement == "colocation":
             members.setdefault(item.host, []).append(item)
-    seats = _seats(made, members)
+    if not members:
+        return {}
+    around, seats = _around(made), _seats(made, members)
     found: dict[str, Machine] = {}
     for host, items in sorted(members.items()):
-        found |= _machine(made, host, items, given, seats.get(host, (0, 0)))
+        found |= _machine(made, around, host, items, given, seats.get(host, (0, 0)))
     return found
 
 
+@dataclass(frozen=True)
+class _Around:
+    """All workloads by their host, and by the addresses of other machines that they need."""
+
+    on: Mapping[str, Sequence[Subject]]
+    using: Mapping[str, Sequence[Subject]]
+
+
+def _around(made: Made) -> _Around:
+    on: dict[str, list[Subject]] = {}
+    using: dict[str, list[Subject]] = {}
+    for item in sorted(made.inputs.subjects, key=lambda one: one.name):
+        on.setdefault(item.host, []).append(item)
+        for address in ties.used(item):
+            using.setdefault(address, []).append(item)
+    return _Around(on, using)
+
+
 def _machine(
-    made: Made, host: str, items: Sequence[Subject], given: Mapping[str, tuple[str, str]], seat: tuple[int, int]
+    made: Made, around: _Around, host: str, items: Sequence[Subject], given: Mapping[str, tuple[str, str]], seat: tuple[int, int]
 ) -> dict[str, Machine]:
     platforms, ids = made.inputs.platforms, made.inputs.ids
     first = min(items, key=lambda item: ids[item.name])
@@ -53,14 +75,14 @@ def _machine(
     rack = next((one for one in platforms.racks if one.name == node), None)
     address = given[first.name][0]
     pool = _pool(platforms, address)
-    reasons = list(dict.fromkeys(_reasons(made, host, items, rack, pool, address)))
+    reasons = list(dict.fromkeys(_reasons(made, around, host, items, rack, pool, address)))
     if reasons or rack is None or pool is None or platforms.archive is None:
         return {item.name: Machine(None, "; ".join(reasons)) for item in items}
     records = tuple({str(one["name"]): one for item in items for one in item.records if first.address in one["values"]}.values())
     data = {
         "leader": ids[first.name], "rides": sorted(ids[item.name] for item in items if item is not first),
         "transport": platforms.room.transport, "rack": rack.name, "unit": seat[0], "height": _height(first),
-        "power_w": first.value("server.power_w"), "feeds": list(rack.feeds), "switch": rack.switch, "port": seat[1], "vlan": pool.vlan,
+        "power_w": _watts(first), "feeds": list(rack.feeds), "switch": rack.switch, "port": seat[1], "vlan": pool.vlan,
         "interface": first.card["interface"], "mac": str(first.card.get("mac") or ""),
         "model": str(first.value("server.model") or ""), "asset_no": str(first.value("server.asset_no") or ""),
         "old": {"address": first.address, "prefix": first.card["prefix"], "gateway": first.card["gateway"]},
@@ -68,13 +90,13 @@ def _machine(
         "confirm_seconds": platforms.room.confirm_seconds, "boot_seconds": platforms.room.boot_seconds,
         "contact": platforms.room.contact, "folder": platforms.archive.folder,
         "contents": [_content(item, ids[item.name]) for item in sorted(items, key=lambda item: ids[item.name])],
-        "written": _written(made, items, first),
+        "written": _written(around, items, first),
     }  # fmt: skip
     return {item.name: Machine(data, "", item is first, records if item is first else ()) for item in items}
 
 
 def _reasons(
-    made: Made, host: str, items: Sequence[Subject], rack: Rack | None, pool: Pool | None, address: str
+    made: Made, around: _Around, host: str, items: Sequence[Subject], rack: Rack | None, pool: Pool | None, address: str
 ) -> Iterator[str]:  # fmt: skip
     """All that stands in the way of the playbooks."""
     platforms, first = made.inputs.platforms, items[0]
@@ -88,6 +110,8 @@ def _reasons(
         yield "inventory/platforms.yml names no archive: without a backup that was verified it is not carried"
     if not first.card:
         yield f"the network card, prefix or gateway of {first.address} is unknown: discover {host} again"
+    elif not _is_plain(first):
+        yield f"{first.address} is no IPv4 address behind a card and a gateway with plain names"
     if first.card.get("others"):
         yield f"{host} has other addresses beside {first.address}: {', '.join(sorted(first.card['others']))}"
     if platforms.dns is not None and not any(first.address in one["values"] for item in items for one in item.records):
@@ -95,10 +119,10 @@ def _reasons(
     for item in items:
         yield from (f"{item.name}: {why}" for why in _left_behind(item))
     here = {item.name for item in items}
-    for item in sorted(made.inputs.subjects, key=lambda one: one.name):
+    for item in around.on.get(host, ()):
         moves = item.name in here or item.name not in made.left or (item.carried is not None and item.carried.done)
         pointing = [str(one["name"]) for one in item.records if first.address in one["values"]]
-        if item.host == host and not moves and (pointing or made.inputs.platforms.dns is None):
+        if not moves and (pointing or platforms.dns is None):
             yield f"{item.name} stays on the machine and would lose its address: {made.left[item.name]}"
 
 
@@ -106,8 +130,11 @@ def _left_behind(item: Subject) -> Iterator[str]:
     """What of a workload neither backup nor comparison would reach."""
     if not item.dns_names:
         yield "it has no name that DNS allows"
-    if not item.value("site.docroot"):
+    docroot = str(item.value("site.docroot") or "")
+    if not docroot:
         yield "its docroot is unknown, and its content could not be backed up"
+    elif not docroot.startswith("/") or ".." in docroot.split("/") or not docroot.isprintable():
+        yield "its docroot has a name that cannot stand in a command"
     if item.value("site.userdirs"):
         yield "it serves folders of users' homes, which the backup would not hold"
     wild = [str(name) for name in item.value("site.odd_names", []) or [] if str(name).startswith("*.")]
@@ -134,13 +161,13 @@ def _content(item: Subject, identity: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _written(made: Made, items: Sequence[Subject], first: Subject) -> list[str]:
+def _written(around: _Around, items: Sequence[Subject], first: Subject) -> list[str]:
     """Where code and configurations name the old address, as far as visits told: on the machine itself, and on others that need it."""
     address = first.address
     found = [
         f"{item.name} on {item.host}: it reaches a database or a service at {address}"
-        for item in sorted(made.inputs.subjects, key=lambda one: one.name)
-        if item.host and item.host != first.host and address in ties.used(item)
+        for item in around.using.get(address, ())
+        if item.host and item.host != first.host
     ]
     for item in items:
         for one in item.value("code.own_addresses", []) or []:
@@ -149,6 +176,20 @@ def _written(made: Made, items: Sequence[Subject], first: Subject) -> list[str]:
         if address in str(item.value("database.host") or ""):
             found.append(f"{item.name}: its database is reached as {address}")
     return ["".join(letter for letter in text if letter.isprintable())[:200] for text in found][:MOST_WRITTEN]
+
+
+def _is_plain(item: Subject) -> bool:
+    """Whether what a visit said of the card may stand in a plan: it comes from the unit's host."""
+    card = item.card
+    good = all(valid_ipv4(str(text)) for text in (item.address, card["gateway"]))
+    return (
+        good and 1 <= int(card["prefix"]) <= 32 and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,31}", str(card["interface"])) is not None
+    )
+
+
+def _watts(item: Subject) -> float | None:
+    watts = item.value("server.power_w")
+    return float(watts) if isinstance(watts, (int, float)) and watts >= 0 else None
 
 
 def _height(item: Subject) -> int:

@@ -80,6 +80,9 @@ def test_machines_get_units_and_ports_of_their_own_and_keep_them_when_the_plan_i
     ("item", "platforms", "why"),
     [
         (machine("a.x.edu", card={}), {}, "network card, prefix or gateway"),
+        (machine("a.x.edu", card={**CARD, "interface": "eth0; rm"}), {}, "plain names"),
+        (machine("a.x.edu", card={**CARD, "gateway": "fe80::1"}), {}, "plain names"),
+        (machine("a.x.edu", site__docroot="/srv/a\nb"), {}, "cannot stand in a command"),
         (machine("a.x.edu", card={**CARD, "others": ["10.1.1.1"]}), {}, "other addresses beside"),
         (
             machine("a.x.edu", pointing=False, records=[{"name": "a.x.edu", "values": ["192.0.2.1"], "ttl": 60}]),
