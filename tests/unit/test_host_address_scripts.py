@@ -175,6 +175,14 @@ def test_what_somebody_changed_since_is_not_overwritten(machine):
     assert "reboot" not in machine.calls
 
 
+def test_what_somebody_changed_is_not_taken_back_over_his_head(machine):
+    machine.run("prepared")
+    machine.run("armed")
+    machine.file.write_bytes(b"mine\n")
+    assert "somebody changed" in machine.run("withdrawn")
+    assert machine.file.read_bytes() == b"mine\n"
+
+
 def test_nothing_is_cleared_while_it_is_on_its_way(machine):
     machine.run("prepared")
     machine.run("armed")
