@@ -280,7 +280,7 @@ def taken_back(
         say(move["id"], journal.ROLLBACK, f"what it is like now could not be compared: {error}")
         return
     with book.session() as session:
-        session.add(_comparison(writer.plan, move, seen, wrong))
+        session.add(_comparison(str(writer.plan["id"]), move, seen, wrong))
     told = f"not as it was: {'; '.join(wrong[:12])}" if wrong else f"as it was: {seen.reason}; listeners, services, disks and mounts, too"
     say(move["id"], journal.ROLLBACK, told)
 
