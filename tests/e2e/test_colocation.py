@@ -13,6 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 HOSTS = ("ns1", "bio", "vh1")
+RUN = ("run", "--yes", "--any-time", "a lab has no nights")
 OLD, NEW, GATEWAY = "198.51.100.19", "198.51.100.162", "198.51.100.161"
 LEADER, RIDER = "herbarium-bio-campus-test", "www-bio-campus-test"
 NAMES = ("www.bio.campus.test", "bio.campus.test", "herbarium.bio.campus.test")
@@ -82,13 +83,13 @@ def planned(campus, space, before):
 @pytest.fixture(scope="module")
 def astray(campus, space, planned):
     """Nobody has the gateway of the new network: its answers get nowhere, as from a port in the wrong VLAN."""
-    return campus.planner(space, "run", "--yes", code=8)
+    return campus.planner(space, *RUN, code=8)
 
 
 @pytest.fixture(scope="module")
 def moved(campus, space, astray):
     ctl(campus, "ip", "address", "add", f"{GATEWAY}/27", "dev", "br0")
-    return campus.planner(space, "run", "--yes")
+    return campus.planner(space, *RUN)
 
 
 def test_the_plan_says_where_it_goes_and_the_sheet_is_to_be_printed(space, planned):
@@ -129,7 +130,7 @@ def test_it_answers_under_its_new_address_through_dns(campus, space, before, mov
     assert visitor(campus) == before["pages"]
     assert ctl(campus, "curl", "-sk", "-m", "3", f"https://{OLD}/") == ""
     assert {row["state"] for row in status(campus, space).values()} == {"done"}
-    assert "nothing to do" in campus.planner(space, "run", "--yes").stdout
+    assert "nothing to do" in campus.planner(space, *RUN).stdout
     # nothing is left there but what was meant to change, and the catalogue visits it where it is, by the key that it had
     now = on(campus, STATE)
     meant = before["state"].replace(f"Address={OLD}/24", f"Address={NEW}/27").replace(f"{OLD} bio", f"{NEW} bio")
@@ -167,11 +168,11 @@ def test_carried_it_switches_itself_off_and_is_waited_for(campus, space, before,
     campus.planner(space, "discover", "bio")
     moves = plan(campus, space)
     assert [step for step in moves[LEADER]["steps"] if step in {"renumber", "depart", "arrive"}] == ["depart", "arrive"]
-    waiting = campus.planner(space, "run", "--yes", "--move", LEADER, code=8).stderr
+    waiting = campus.planner(space, *RUN, "--move", LEADER, code=8).stderr
     assert "carry it as RUNSHEET.md says and switch it on" in waiting
     assert re.search("bio .* down", campus.lab("ps").stdout)
     campus.lab("start", "bio")  # in its rack
-    campus.planner(space, "run", "--yes")
+    campus.planner(space, *RUN)
     assert {row["state"] for row in status(campus, space).values()} == {"done"}
     assert (addresses(campus), resolved(campus), visitor(campus)) == ([NEW], [NEW] * 3, before["pages"])
 
