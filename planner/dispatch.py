@@ -170,4 +170,4 @@ def _held(document: Mapping[str, Any], move: Move, states: Mapping[str, MoveStat
 def _preparing(move: Move, now: MoveState) -> bool:
     """Whether there is something to do before the first step that needs a go-ahead."""
     steps, last = list(now.steps), movesteps.prepared(move["placement"])
-    return bool(last) and now.next is not None and steps.index(now.next) <= steps.index(last)
+    return last in steps and now.next is not None and steps.index(now.next) <= steps.index(last)
