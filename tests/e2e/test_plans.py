@@ -63,7 +63,7 @@ def test_sites_with_one_database_move_together_and_by_people(campus, desk, first
 
 def test_only_what_is_approved_runs(campus, desk, first):
     campus.planner(desk, "generate")
-    assert "nobody has approved" in campus.planner(desk, "run", "--yes", code=7).stderr
+    assert "nobody has approved" in campus.planner(desk, "run", "--yes", "--any-time", "a lab has no nights", code=7).stderr
     campus.planner(desk, "plan", "approve", "--by", "the head of operations")
 
 
@@ -71,7 +71,7 @@ def test_a_change_on_a_source_makes_the_plan_stale(campus, desk, first):
     change = "sed -i 's/server_name odd.campus.test/server_name odd.campus.test chemistry.campus.test/' /etc/nginx/sites-available/odd"
     campus.lab("exec", "odd", "sh", "-c", f"{change} && nginx -t && systemctl reload nginx")
     campus.planner(desk, "discover", "odd")
-    refused = campus.planner(desk, "run", "--yes", code=7).stderr
+    refused = campus.planner(desk, "run", "--yes", "--any-time", "a lab has no nights", code=7).stderr
     assert f"{first['id']} is not of today" in refused
     assert "odd-campus-test: site.names was" in refused
     assert "chemistry.campus.test" in refused
@@ -84,9 +84,11 @@ def test_a_change_on_a_source_makes_the_plan_stale(campus, desk, first):
 def test_a_gate_holds_one_move_and_the_others_go(campus, desk, first):
     campus.planner(desk, "generate")
     campus.planner(desk, "plan", "approve", "--by", "the head of operations")
-    refused = campus.planner(desk, "run", "--yes", "--move", "tools.archives.campus.test", code=7).stderr
+    refused = campus.planner(
+        desk, "run", "--yes", "--any-time", "a lab has no nights", "--move", "tools.archives.campus.test", code=7
+    ).stderr
     assert "the gate undeclared is not settled" in refused
-    run = campus.planner(desk, "run", "--yes")
+    run = campus.planner(desk, "run", "--yes", "--any-time", "a lab has no nights")
     assert "tools-archives-campus-test: the gate undeclared is not settled" in run.stderr
     now = status(campus, desk)
     assert {name: now[name]["state"] for name in ("odd-campus-test", "geo-campus-test")} == dict.fromkeys(
