@@ -19,7 +19,7 @@ from typing import Any
 from campuslab import LabError
 
 from faults import checks, faults, schedule
-from faults.subject import ADDRESS, DESTINATION, MOVE, NAMES, ROOT, SITE, SOURCE, Line, Subject
+from faults.subject import ADDRESS, BACK, DESTINATION, MOVE, NAMES, ROOT, RUN, SITE, SOURCE, Line, Subject
 
 PATIENCE = 150.0
 """The longest that a fault lasts, seconds, when the command does not give up before."""
@@ -79,7 +79,7 @@ class Campaign:
         record["first"] = first
         fault_over = time.time()
         tries = []
-        words = ("run", "--yes", "--move", SITE) if strike.recover == "run" else ("rollback", "--yes", SITE)
+        words = RUN if strike.recover == "run" else BACK
         for _ in range(2):
             done = self.subject.ask(*words)
             tries.append(done.returncode)
@@ -131,7 +131,7 @@ class Campaign:
         subject, fault = self.subject, faults.BY_NAME[strike.fault]
         last = max([line.id for line in subject.journal()], default=0)
         record["from"] = last
-        words = ("rollback", "--yes", SITE) if self.at_destination else ("run", "--yes", "--move", SITE)
+        words = BACK if self.at_destination else RUN
         environment = subject.environment | (faults.clock(subject) if fault.name == "clock-planner" else {})
         output = (subject.lab.run / "said").open("w+", encoding="utf-8")
         run = subprocess.Popen(

@@ -28,6 +28,8 @@ SITE, MOVE, ACCOUNT = "events.phys.campus.test", "events-phys-campus-test", "w-e
 DOCROOT, MOVED_TO = "/var/www/events", f"/srv/sites/{ACCOUNT}/htdocs"
 SCHEMA, NEW_SCHEMA = "physevents", ACCOUNT.replace("-", "_")
 ADDRESS, NEW_ADDRESS = "198.51.100.12", "198.51.100.101"
+RUN = ("run", "--yes", "--any-time", "a lab has no nights", "--move", SITE)
+BACK = ("rollback", "--yes", SITE)
 SECONDS = 420.0
 """A command of the product that lasts longer than this hangs: the planner's own patience with a silent machine is a minute."""
 
@@ -157,8 +159,8 @@ class Subject:
         for words in (("discover", SOURCE), ("assess",), ("plan",), ("generate",)):
             self.must(*words)
         self.must("plan", "approve", "--by", "the campaign", "--despite", "this is a lab")
-        self.must("run", "--yes", "--move", SITE)  # the destination's packages are not what is to be shown
-        self.must("rollback", "--yes", SITE)
+        self.must(*RUN)  # the destination's packages are not what is to be shown
+        self.must(*BACK)
 
     def close(self) -> None:
         """The lab down, the workspace gone."""
