@@ -177,7 +177,7 @@ LEFT_WHEN_BACK = f"""for f in /srv/sites/{ACCOUNT} /etc/nginx/sites-enabled/{ACC
   /var/lib/vhost/{ACCOUNT}.cnf /var/lib/moves/{MOVE} /etc/php/8.2/fpm/pool.d/{ACCOUNT}.conf; do test ! -e $f || echo $f; done
 getent passwd {ACCOUNT} | cut -d: -f1; getent group {ACCOUNT} | cut -d: -f1
 mysql -N -e "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='{NEW_SCHEMA}'; SELECT User FROM mysql.user WHERE User='{NEW_SCHEMA}'"
-ls /var/backups/vhost | grep partial
+ls /var/backups/vhost /var/backups/moves 2>/dev/null | grep partial
 for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -oE '[s]chema-copy|[r]sync |[p]lanner-source' | tr ' ' '_'; done; true"""
 
 
@@ -186,8 +186,8 @@ def archived(subject: Subject) -> set[str]:
     return set(
         subject.on(
             DESTINATION,
-            "cd /var/backups/vhost 2>/dev/null || exit 0; { for f in *.tar.gz; do test ! -e $f || tar -tzf $f; done; "
-            "for f in *.sql.gz; do test ! -e $f || zcat $f; done; } | grep -oE 'r[0-9]+-(fresh|stale)-(row|file)-[0-9]+' | sort -u; true",
+            "cd /var/backups; { for f in */*.tar.gz; do test ! -e $f || tar -tzf $f; done; "
+            "for f in */*.sql.gz; do test ! -e $f || zcat $f; done; } | grep -oE 'r[0-9]+-(fresh|stale)-(row|file)-[0-9]+' | sort -u; true",
         ).split()
     )
 
@@ -195,7 +195,7 @@ def archived(subject: Subject) -> set[str]:
 def sweep(subject: Subject, ledger: Ledger) -> None:
     """When the site is back at the source and all was right: the unit clears its entries, the center its archives."""
     subject.on(SOURCE, f"mysql {SCHEMA} -e 'DELETE FROM entry'; rm -f {DOCROOT}/uploads/r[0-9]*")
-    subject.on(DESTINATION, "rm -f /var/backups/vhost/*.gz")
+    subject.on(DESTINATION, "rm -f /var/backups/vhost/*.gz /var/backups/moves/*.gz")
     ledger.accepted.clear()
     ledger.tried.clear()
 
