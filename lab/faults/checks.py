@@ -1,10 +1,12 @@
+# ruff: noqa: E501, S608  (the long lines are sh and SQL; they hold no observed text)
 """What has to hold when a round is over, looked at by other means than the product's: sums of files, rows of tables, the client's log.
 
-In: the `Subject`, what the client was told, how the source was before anything began.  Out: problems as text; none is a round that went well.
+In: the `Subject`, what the client was told, how the source was before anything began.  Out: problems as text; none when all went well.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -81,7 +83,7 @@ def longest_without(lines: Sequence[Mapping[str, object]], kind: str, begun: flo
     """The longest time, seconds, in which the client that asks the name server got no good answer of a kind."""
     good = sorted(float(str(line["end"])) for line in lines if line["kind"] == kind and line["who"] == "fresh" and line["ok"])
     marks = [begun, *(at for at in good if begun < at < end), end]
-    return round(max(later - earlier for earlier, later in zip(marks, marks[1:], strict=False)), 1)
+    return round(max(later - earlier for earlier, later in itertools.pairwise(marks)), 1)
 
 
 def fingerprint(subject: Subject) -> list[str]:
@@ -116,7 +118,7 @@ def _objects(subject: Subject, host: str, schema: str) -> list[str]:
     query = f"""SELECT 'table', TABLE_NAME, ENGINE, TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA='{schema}';
       SELECT 'trigger', TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='{schema}';
       SELECT 'routine', ROUTINE_NAME, ROUTINE_DEFINITION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='{schema}';
-      SELECT 'event', EVENT_NAME, EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA='{schema}'"""  # noqa: S608
+      SELECT 'event', EVENT_NAME, EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA='{schema}'"""
     return sorted(subject.on(host, f'mysql -N -e "{query}"').splitlines())
 
 
@@ -141,16 +143,20 @@ def at_the_destination(subject: Subject, before: Sequence[str], ledger: Ledger) 
     if _objects(subject, SOURCE, SCHEMA) != _objects(subject, DESTINATION, NEW_SCHEMA):
         problems.append("tables, triggers, routines or events differ")
     names = _names(subject, DESTINATION, NEW_SCHEMA)
-    problems += [f"row {name} arrived twice" for name in sorted({name for name in names if names.count(name) > 1})[:3]] if len(
-        set(names)
-    ) < len(names) else []
+    problems += (
+        [f"row {name} arrived twice" for name in sorted({name for name in names if names.count(name) > 1})[:3]]
+        if len(set(names)) < len(names)
+        else []
+    )
     present, kept = set(names) | _uploads(new), archived(subject)
     problems += _lost(ledger.by(SOURCE), present, f"accepted by {SOURCE} and not at {DESTINATION}")
     problems += _lost(ledger.by(DESTINATION), present | kept, f"accepted by {DESTINATION} and neither there nor in an archive")
     if (answer := _dns(subject)) != f"3600 IN A {NEW_ADDRESS}":
         problems.append(f"DNS says {answer}")
     problems += [f"left at the destination: {line}" for line in subject.on(DESTINATION, LEFT_WHEN_DONE).split()]
-    if subject.on(DESTINATION, f"mysql -N -e \"SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA='{NEW_SCHEMA}'\"").split() != ["ENABLED"]:
+    if subject.on(
+        DESTINATION, f"mysql -N -e \"SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA='{NEW_SCHEMA}'\""
+    ).split() != ["ENABLED"]:
         problems.append("the event at the destination is not enabled")
     return problems
 

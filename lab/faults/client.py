@@ -2,12 +2,13 @@
 
 Two of each: one asks the name server before every request (and, as a resolver's cache would, takes the last answer when there is none), the
 other learnt the old address long ago and never asks again.  Each reads a page, adds rows and uploads files, every 0.4 seconds.  Ends
-when a file LOG.stop appears.  Out: a JSON line for each request: {at, end, kind, who, ok, by, name, detail}.  A request whose answer did not
-come is not repeated: whether it was accepted is not known.
+when a file LOG.stop appears.  Out: a JSON line for each request: {at, end, kind, who, ok, by, name, detail}.  A request whose answer did
+not come is not repeated: whether it was accepted is not known.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -32,10 +33,8 @@ class Client:
     def request(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         """Status and text; 0 and what went wrong when no answer came."""
         if self.asks:
-            try:
+            with contextlib.suppress(OSError):
                 self.address = socket.gethostbyname(self.site)
-            except OSError:
-                pass
         connection = http.client.HTTPConnection(self.address, timeout=TIMEOUT)
         headers = {"Host": self.site} | ({"Content-Type": "application/x-www-form-urlencoded"} if body else {})
         try:

@@ -24,7 +24,7 @@ from faults.subject import DESTINATION, NAMES, SOURCE, Subject
 LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 """Debian's package `faketime`: another wall clock for single processes.  A lab's hosts have no clock of their own."""
 JUMPS = ("+6h", "-6h", "+40d")
-FILL = "/var/tmp/.full"
+FILL = "/var/lib/.lab-full"
 PRELOADED = "/usr/lib/lab-faketime.so"
 
 
@@ -120,7 +120,7 @@ def _cut(host: str) -> Fault:
 
 def _full(host: str) -> Fault:
     def strike(subject: Subject, _: subprocess.Popen[str], __: random.Random) -> bool:
-        subject.on(host, f"fallocate -l $(($(stat -f -c '%a * %S' /var/tmp))) {FILL}; cat /dev/zero >> {FILL} 2>/dev/null; true")
+        subject.on(host, f"fallocate -l $(($(stat -f -c '%a * %S' /var/lib))) {FILL}; cat /dev/zero >> {FILL} 2>/dev/null; true")
         return True
 
     def mend(subject: Subject) -> None:
@@ -160,7 +160,7 @@ def _names_down(subject: Subject, _: subprocess.Popen[str], __: random.Random) -
 
 
 def _names_up(subject: Subject) -> None:
-    subject.on(NAMES, "systemctl start named; for i in 1 2 3 4 5 6 7 8 9; do rndc status >/dev/null 2>&1 && exit 0; sleep 0.3; done; exit 1")
+    subject.on(NAMES, "systemctl start named; for i in 1 2 3 4 5 6 7 8 9; do rndc status >/dev/null && exit 0; sleep 0.3; done; exit 1")
 
 
 def _wrong_key(subject: Subject, _: subprocess.Popen[str], __: random.Random) -> bool:

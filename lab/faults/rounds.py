@@ -1,7 +1,7 @@
-"""Rounds: a move that goes forward, or is taken back, is struck once; the fault ends; `planner run` or `planner rollback`; all is looked at.
+"""Rounds: a move that goes forward, or is taken back, is struck; the fault ends; `planner run` or `planner rollback`; all is looked at.
 
-In: a `Subject` and a seed.  Out: one record for each round, as JSON, and what was left when one went wrong.  A round that ends well leaves the
-move at one of its two ends, and the next begins there: forward from the source, back from the destination.
+In: a `Subject` and a seed.  Out: one record for each round, as JSON, and what was left when one went wrong.  A round that ends well leaves
+the move at one of its two ends, and the next begins there: forward from the source, back from the destination.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Campaign:
         self.subject, self.seed, self.results = subject, seed, results
         self.forward = schedule.strikes(seed, names, schedule.FORWARD)
         self.back = schedule.strikes(seed, names, schedule.BACK)
-        self.number = skip
+        self.number, self.stops = skip, False
         for _ in range(skip):
             next(self.forward), next(self.back)
         self.ledger = checks.Ledger()
@@ -43,26 +43,28 @@ class Campaign:
         self.at_destination = False
         self.usual, self.usual_back = dict(USUAL), dict(USUAL_BACK)
 
-    def begin(self) -> None:
-        """From nothing: lab, workspace, how the source is before a move."""
-        self.subject.prepare()
+    def begin(self, warm: bool = True) -> None:
+        """From nothing: lab, workspace, how the source is before a move.  `warm`: with a destination that was used once."""
+        self.subject.prepare(warm)
         self.before = checks.fingerprint(self.subject)
         checks.sweep(self.subject, self.ledger)
         self.at_destination = False
 
-    def play(self) -> dict[str, Any]:
-        """One round; its record, which is also written down."""
+    def play(self, *chain: schedule.Strike) -> dict[str, Any]:
+        """One round; its record, which is also written down.  A chain strikes command after command before the move comes to its end."""
         self.number += 1
-        strike = next(self.back if self.at_destination else self.forward)
+        chain = chain or (next(self.back if self.at_destination else self.forward),)
+        strike = chain[-1]
         chance = random.Random(f"{self.seed} {self.number}")  # noqa: S311  (a schedule, not a secret)
         record: dict[str, Any] = {
-            "round": self.number, "seed": self.seed, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "fault": strike.fault,
-            "way": "back" if self.at_destination else "forward", "where": strike.where, "instant": strike.instant is not None,
+            "round": self.number, "seed": self.seed, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "fault": ", ".join(one.fault for one in chain), "way": "back" if self.at_destination else "forward",
+            "where": ", ".join(one.where for one in chain), "instant": strike.instant is not None,
             "hold": strike.hold, "recover": strike.recover,
         }  # fmt: skip
         try:
             with self._client() as log:
-                self._round(strike, chance, record, log)
+                self._round(chain, chance, record, log)
         except (LabError, subprocess.SubprocessError, OSError) as error:
             record["problems"] = [f"the round broke off: {error}"[:600]]
         record["outcome"] = "wrong" if record["problems"] else record.get("outcome", "right")
@@ -70,13 +72,18 @@ class Campaign:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
         if record["problems"]:
             self._keep(record)
-            self.begin()
+            if not self.stops:
+                self.begin()
         return record
 
-    def _round(self, strike: schedule.Strike, chance: random.Random, record: dict[str, Any], log: Path) -> None:
-        begun = time.time()
-        first = self._struck(strike, chance, record)
-        record["first"] = first
+    def _round(self, chain: Sequence[schedule.Strike], chance: random.Random, record: dict[str, Any], log: Path) -> None:
+        begun, strike = time.time(), chain[-1]
+        record["from"] = max([line.id for line in self.subject.journal()], default=0)
+        hits = []
+        for one in chain:
+            record["first"] = self._struck(one, chance, record)
+            hits.append(bool(record["struck"]))
+        record["struck"] = all(hits)
         fault_over = time.time()
         tries = []
         words = RUN if strike.recover == "run" else BACK
@@ -130,7 +137,6 @@ class Campaign:
         """The first command, its fault, and how that ended; the fault is over when this returns."""
         subject, fault = self.subject, faults.BY_NAME[strike.fault]
         last = max([line.id for line in subject.journal()], default=0)
-        record["from"] = last
         words = BACK if self.at_destination else RUN
         environment = subject.environment | (faults.clock(subject) if fault.name == "clock-planner" else {})
         output = (subject.lab.run / "said").open("w+", encoding="utf-8")
@@ -255,7 +261,7 @@ class Campaign:
             shutil.copy(self.subject.lab.run / "client", folder / "client.jsonl")
         for host in (SOURCE, DESTINATION, NAMES):
             try:
-                said = self.subject.on(host, "journalctl -b --no-pager | tail -n 400; find /var/lib/planner-move /var/lib/moves 2>/dev/null; true")
+                said = self.subject.on(host, "journalctl -b --no-pager | tail -n 400; find /var/lib/planner-move /var/lib/moves; true")
             except LabError as error:
                 said = str(error)
             (folder / f"{host}.txt").write_text(said, encoding="utf-8")

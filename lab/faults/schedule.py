@@ -35,6 +35,36 @@ class Strike:
         return self.step if self.instant is None else f"{self.step or 'the way'} at {self.instant:.0%}"
 
 
+def _chain(recover: str, *struck: tuple[str, str, float | None, float | None]) -> tuple[Strike, ...]:
+    return tuple(Strike(fault, step, instant, hold, recover) for fault, step, instant, hold in struck)
+
+
+BOUNDED = (
+    _chain(
+        "run",
+        ("kill-planner", "preseed", 0.5, None),
+        ("power-source", "sync", 0.3, 2.0),
+        ("kill-ansible", "freeze", 0.5, None),
+        ("dns-down", "cutover", None, None),
+    ),
+    _chain(
+        "rollback",
+        ("kill-ansible", "cutover", 0.5, None),
+        ("database-source", "freeze", None, None),
+        ("cut-destination", "provision", 0.3, 3.0),
+    ),
+    _chain(
+        "run",
+        ("full-planner", "preseed", None, None),
+        ("full-destination", "sync", None, None),
+        ("wrong-tsig", "cutover", 0.5, None),
+        ("kill-planner", "cutover", 0.7, None),
+    ),
+    _chain("rollback", ("power-source", "freeze", None, 2.0)),
+)
+"""What a change of the product has to withstand at least: a dozen faults in two moves there and back, several in one move."""
+
+
 def strikes(seed: int, faults: Sequence[str], steps: Sequence[str]) -> Iterator[Strike]:
     """One after another, for ever; each round of boundaries in another order."""
     chance = random.Random(f"{seed} {steps[0]}")  # noqa: S311  (a schedule, not a secret)

@@ -131,7 +131,7 @@ class Subject:
             return []
         try:
             query = "select id, step, event, attempt, json_extract(detail, '$.seconds') from journal where move = ? and id > ? order by id"
-            return [Line(*row[:4], float(row[4] or 0)) for row in book.execute(query, (MOVE, after))]
+            return [Line(row[0], row[1], row[2], row[3], float(row[4] or 0)) for row in book.execute(query, (MOVE, after))]
         except sqlite3.Error:
             return []
         finally:
@@ -139,8 +139,8 @@ class Subject:
 
     # ---- beginning and end ----
 
-    def prepare(self) -> None:
-        """Bring the lab up and plan the move, from nothing."""
+    def prepare(self, warm: bool) -> None:
+        """Bring the lab up and plan the move, from nothing.  `warm`: there and back once, which installs what a first site needs."""
         self.close()
         self.folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=700", "faults", self.folder], check=True)
@@ -159,8 +159,9 @@ class Subject:
         for words in (("discover", SOURCE), ("assess",), ("plan",), ("generate",)):
             self.must(*words)
         self.must("plan", "approve", "--by", "the campaign", "--despite", "this is a lab")
-        self.must(*RUN)  # the destination's packages are not what is to be shown
-        self.must(*BACK)
+        if warm:
+            self.must(*RUN)
+            self.must(*BACK)
 
     def close(self) -> None:
         """The lab down, the workspace gone."""

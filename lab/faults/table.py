@@ -52,7 +52,11 @@ def markdown(records: Sequence[Record]) -> str:
     for name in names:
         own = [record for record in struck if record["fault"] == name]
         lines.append(f"| {name} | " + " | ".join(_count(cells[name, column]) for column in columns) + f" | {_count(own)} |")
-    lines += ["", "| fault | rounds | right | second try | without reads, s | without rows, s | without uploads, s | way back, s |", "|---|" + "---|" * 7]
+    lines += [
+        "",
+        "| fault | rounds | right | second try | without reads, s | without rows, s | without uploads, s | way back, s |",
+        "|---|" + "---|" * 7,
+    ]
     for name in [*names, "all"]:
         own = [record for record in struck if name in (record["fault"], "all")]
         outcomes = Counter(record["outcome"] for record in own)

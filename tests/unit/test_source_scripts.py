@@ -24,7 +24,7 @@ BLOCK = 512
 def script(role, name, tmp_path, **values):
     """A role's script as Ansible would render it, at home in a folder of the test."""
     places = [ROLES / role / "templates"]
-    jinja = Environment(loader=FileSystemLoader(places), undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    jinja = Environment(loader=FileSystemLoader(places), undefined=StrictUndefined, keep_trailing_newline=True)
     jinja.filters |= {
         "quote": lambda text: shlex.quote(str(text)),
         "b64encode": lambda text: base64.b64encode(text.encode()).decode(),
@@ -79,7 +79,9 @@ def test_a_full_disk_leaves_an_accounts_keys_as_they_are(keys, tmp_path):
     code, said = run(script("source_key", "allow.sh.j2", tmp_path, **values, source_key_state="present"), tmp_path, programs)
     assert code == 0, said
     path.write_bytes(before)
-    code, said = run(script("source_key", "allow.sh.j2", tmp_path, **values, source_key_state="present"), tmp_path, programs, blocks=len(before) // BLOCK)
+    code, said = run(
+        script("source_key", "allow.sh.j2", tmp_path, **values, source_key_state="present"), tmp_path, programs, blocks=len(before) // BLOCK
+    )
     assert code == 1
     assert "is the disk full?" in said
     assert path.read_bytes() == before
@@ -172,12 +174,19 @@ def test_a_proof_that_was_cut_off_leaves_no_scratch_schema(tmp_path):
     (state / "accounts").write_text("'shop'@'localhost'\n")
     (state / "database.sql").write_text("GRANT ALL ON `shop`.* TO `shop`@`localhost`;\n")
     log = tmp_path / "log"
-    programs = {"mariadb": f'for word; do last=$word; done; printf "%s\\n" "$last" >> {log}; test "$last" != --batch || cat >> {log}', "systemctl": "exit 0"}
+    programs = {
+        "mariadb": f'for word; do last=$word; done; printf "%s\\n" "$last" >> {log}; test "$last" != --batch || cat >> {log}',
+        "systemctl": "exit 0",
+    }
     code, said = run(freeze(tmp_path, "absent"), tmp_path, programs)
     assert code == 0, said
     asked = log.read_text()
     assert "REVOKE EXECUTE ON PROCEDURE planner_proof_x_edu.probe FROM 'shop'@'localhost'" in asked
-    assert asked.index("DROP PROCEDURE IF EXISTS planner_proof_x_edu.probe") < asked.index("DROP DATABASE IF EXISTS planner_proof_x_edu") < asked.index("GRANT ALL")
+    assert (
+        asked.index("DROP PROCEDURE IF EXISTS planner_proof_x_edu.probe")
+        < asked.index("DROP DATABASE IF EXISTS planner_proof_x_edu")
+        < asked.index("GRANT ALL")
+    )
     assert not (tmp_path / "state").exists()
 
 
@@ -220,7 +229,9 @@ def test_what_was_written_while_a_destination_was_live_is_kept_before_it_is_copi
     assert "planner: proved: what was written while it was live stands in" in said
     (archive,) = (tmp_path / "backups/moves").iterdir()
     assert archive.stat().st_mode & 0o777 == 0o600
-    assert subprocess.run(["tar", "-tzf", archive], capture_output=True, text=True, check=True).stdout.splitlines() == [r"./uploads/a b\n.txt"]
+    assert subprocess.run(["tar", "-tzf", archive], capture_output=True, text=True, check=True).stdout.splitlines() == [
+        r"./uploads/a b\n.txt"
+    ]
     assert not (tmp_path / "moves/x-edu/was-live").exists()
     assert kept(tmp_path, site) == (0, "")
 
