@@ -10,6 +10,7 @@ import base64
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -21,11 +22,11 @@ from campuslab import LabError, hosts
 
 from faults.subject import DESTINATION, NAMES, SOURCE, Subject
 
-LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-"""Debian's package `faketime`: another wall clock for single processes.  A lab's hosts have no clock of their own."""
-JUMPS = ("+6h", "-6h", "+40d")
+JUMPS = (6 * 3600, -6 * 3600, 40 * 86400)
+"""Seconds."""
+SHIM = Path(__file__).with_name("clock.c")
+PRELOADED, MOVED = "/usr/lib/lab-clock.so", "/etc/lab-clock"
 FILL = "/var/lib/.lab-full"
-PRELOADED = "/usr/lib/lab-faketime.so"
 
 
 @dataclass(frozen=True)
@@ -174,39 +175,43 @@ def _right_key(subject: Subject) -> None:
     (subject.folder / "tsig.key").write_text(subject.lab.tsig.read_text())
 
 
+def shim(subject: Subject) -> Path | None:
+    """What gives single processes another wall clock, since a lab's hosts have none of their own; None when nothing here compiles it."""
+    library = subject.lab.run / "clock.so"
+    if not library.exists():
+        if shutil.which("cc") is None:
+            return None
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, SHIM], check=True, capture_output=True)
+    return library
+
+
 def clock(subject: Subject) -> dict[str, str]:
     """What a command of the product is started with, so that its wall clock can jump while it runs."""
-    _set_clock(subject, "+0")
-    return {
-        "LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(subject.lab.run / "clock"), "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1",
-    }  # fmt: skip
-
-
-def _set_clock(subject: Subject, text: str) -> None:
-    (subject.lab.run / "clock").write_text(f"{text}\n")
+    library = shim(subject)
+    _clock_right(subject)
+    return {"LD_PRELOAD": str(library), "LAB_CLOCK": str(subject.lab.run / "clock")} if library else {}
 
 
 def _clock_planner(subject: Subject, _: subprocess.Popen[str], chance: random.Random) -> bool:
-    _set_clock(subject, chance.choice(JUMPS))
-    return LIBRARY.exists()
+    (subject.lab.run / "clock").write_text(str(chance.choice(JUMPS)))
+    return shim(subject) is not None
 
 
 def _clock_right(subject: Subject) -> None:
-    _set_clock(subject, "+0")
+    (subject.lab.run / "clock").write_text("0")
 
 
 def _clock(host: str) -> Fault:
     def strike(subject: Subject, _: subprocess.Popen[str], chance: random.Random) -> bool:
-        if not LIBRARY.exists():
+        if (library := shim(subject)) is None:
             return False
-        Path(f"/proc/{hosts.leader(subject.lab, host)}/root{PRELOADED}").write_bytes(LIBRARY.read_bytes())
+        Path(f"/proc/{hosts.leader(subject.lab, host)}/root{PRELOADED}").write_bytes(library.read_bytes())
         # from now on for every process that starts there: the one of each login, of sudo, of each program
-        subject.on(host, f"chmod 755 {PRELOADED}; echo '{chance.choice(JUMPS)}' > /etc/faketimerc; echo {PRELOADED} > /etc/ld.so.preload")
+        subject.on(host, f"chmod 755 {PRELOADED}; echo {chance.choice(JUMPS)} > {MOVED}; echo {PRELOADED} > /etc/ld.so.preload")
         return True
 
     def mend(subject: Subject) -> None:
-        subject.on(host, f"rm -f /etc/ld.so.preload /etc/faketimerc {PRELOADED}")
+        subject.on(host, f"rm -f /etc/ld.so.preload {MOVED}; sleep 0.2; rm -f {PRELOADED}")
 
     return Fault(f"clock-{_side(host)}", strike, mend)
 
