@@ -51,6 +51,7 @@ echo '<!DOCTYPE html><meta charset="utf-8"><title>Entries</title><p>An entry, or
 SEED = f"""
 cat > {DOCROOT}/write.php && chown physweb:www-data {DOCROOT}/write.php
 mysql {SCHEMA} -e "CREATE TABLE entry (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(60), at DATETIME) CHARACTER SET utf8mb4"
+printf '[mariadb]\\nevent_scheduler=ON\\n' > /etc/mysql/mariadb.conf.d/90-events.cnf  # the seed's own setting ends with the server
 echo kept > {DOCROOT}/uploads/kept.txt; chown physweb:www-data {DOCROOT}/uploads/kept.txt
 """
 
