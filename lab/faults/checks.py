@@ -37,6 +37,7 @@ LC_ALL=C; export LC_ALL
 find /etc /home /root /usr/local /opt /srv /tmp /var/tmp /var/spool /var/www /run/systemd/transient -xdev -path '*systemd-private*' -prune -o -name 'session-*.scope*' -prune -o \
   -path '*/uploads/r[0-9]*' -prune -o \( -type f -o -type d -o -type l \) -printf 'file %p %y %m %u:%g\n' 2>/dev/null | sort
 find /etc /home /root /usr/local /var/www -xdev -path '*/uploads/r[0-9]*' -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sed 's/^/sum /'
+ls -d /run/planner* 2>/dev/null | sed 's/^/file /'
 test -e /var/lib/planner-move && find /var/lib/planner-move | sed 's/^/file /'
 systemctl list-units --all --plain --no-legend 'planner*' | sed 's/^/unit /'
 grep -E 'planner|/var/www' /proc/self/mountinfo | cut -d' ' -f4-6 | sed 's/^/mount /'

@@ -91,8 +91,11 @@ def _kill_planner(_: Subject, run: subprocess.Popen[str], __: random.Random) -> 
     return _kill(planners(run))
 
 
-def _kill_ansible(subject: Subject, _: subprocess.Popen[str], __: random.Random) -> bool:
-    return _kill(playbooks(subject))
+def _kill_ansible(subject: Subject, run: subprocess.Popen[str], __: random.Random) -> bool:
+    until = time.monotonic() + 3
+    while not (found := playbooks(subject)) and run.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)  # the journal tells of a step before its playbook begins
+    return _kill(found)
 
 
 def _power(host: str) -> Fault:

@@ -34,7 +34,12 @@ def script(role, name, tmp_path, **values):
 
     def lookup(_kind, which, template_vars=None):
         text = jinja.get_template(which).render({**given, **(template_vars or {}), "lookup": lookup})
-        for real, own in (("/var/lib/planner-move", "state"), ("/etc/systemd", "systemd"), ("/etc/cron.d", "cron.d")):
+        for real, own in (
+            ("/var/lib/planner-move", "state"),
+            ("/etc/systemd", "systemd"),
+            ("/etc/cron.d", "cron.d"),
+            ("/var/run/", "run/"),
+        ):
             text = text.replace(real, f"{tmp_path}/{own}")
         return text
 
@@ -45,6 +50,7 @@ def run(text, tmp_path, programs, blocks=None):
     """What the script prints, and its status; `programs` take the place of the host's own."""
     own = tmp_path / "bin"
     own.mkdir(exist_ok=True)
+    (tmp_path / "run").mkdir(exist_ok=True)
     for name, body in programs.items():
         (own / name).write_text(f"#!/bin/sh\n{body}\n")
         (own / name).chmod(0o755)
@@ -250,3 +256,26 @@ def test_a_silent_machine_is_given_up():
     options = bundle.inventory(plan(), ACCESS)["all"]["vars"]["ansible_ssh_common_args"]
     assert "ServerAliveInterval=10" in options
     assert "ServerAliveCountMax=4" in options
+
+
+def test_a_start_whose_planner_is_gone_ends_before_what_it_did_is_taken_back(tmp_path):
+    """Killed while a freeze is at work: its release must not come in between."""
+    lock = tmp_path / "run/planner-freeze-x-edu"
+    lock.mkdir(parents=True)
+    working = subprocess.Popen(["sh", "-c", ": planner-move; sleep 1.5; true"])
+    (lock / "pid").write_text(str(working.pid))
+    begun = time.monotonic()
+    code, said = run(freeze(tmp_path, "absent"), tmp_path, {"systemctl": "exit 0"})
+    assert (code, said) == (0, "")
+    assert time.monotonic() - begun > 1
+    assert working.poll() is not None or not lock.exists()
+    working.wait()
+    lock.mkdir()
+    other = subprocess.Popen(["sleep", "20"])
+    (lock / "pid").write_text(str(other.pid))  # a process with that number, and none of ours
+    begun = time.monotonic()
+    assert run(freeze(tmp_path, "absent"), tmp_path, {"systemctl": "exit 0"}) == (0, "")
+    assert time.monotonic() - begun < 1
+    assert not lock.exists()
+    other.kill()
+    other.wait()
