@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="decides faults, moments and ways back (1)")
     parser.add_argument("--rounds", type=int, default=300, help="how many (300: every fault at every step, and as many random instants)")
     parser.add_argument("--skip", type=int, default=0, help="leave out so many of the schedule: to go on after an earlier campaign")
+    parser.add_argument("--chain", type=int, default=1, help="strike each way so often, in as many steps, before it comes to its end (1)")
     parser.add_argument("--only", action="append", choices=sorted(faults.BY_NAME), help="only this fault; may be repeated")
     parser.add_argument("--results", type=Path, default=Path("campaign.jsonl"), help="where records go, one a line (campaign.jsonl)")
     parser.add_argument("--table", action="store_true", help="play nothing; print the table of what stands in RESULTS")
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     if shutil.which("cc") is None:
         names = [name for name in names if not name.startswith("clock")]
         print("there is no cc here, and without it no clock jumps (apt-get install gcc libc6-dev)", file=sys.stderr)
-    campaign = Campaign(subject, asked.seed, names, asked.results.absolute(), asked.skip)
+    campaign = Campaign(subject, asked.seed, names, asked.results.absolute(), asked.skip, asked.chain)
     wrong = 0
     try:
         campaign.begin()
@@ -55,10 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _line(record: dict[str, object]) -> str:
-    hit = "" if record.get("struck") else "  (nothing was struck)"
+    strikes = record["strikes"]
+    details = (
+        [f"{one['fault']} at {one['where']} ({one.get('during', 'not struck')})" for one in strikes] if isinstance(strikes, list) else []
+    )
     problems = record["problems"]
     text = "".join(f"\n      {problem}" for problem in problems) if isinstance(problems, list) else ""
+    struck = "; ".join(details)
     return (
-        f"{record['round']:>4}  {record['way']:<8}{record['fault']:<22}{record['where']:<20}{record.get('during', ''):<24}"
-        f"{record['recover']:<9}{record['outcome']}  {record.get('seconds', '')} s{hit}{text}"
+        f"{record['round']:>4}  {record['way']:<8}{struck}; {record['recover']}: {record['outcome']}  {record.get('seconds', '')} s{text}"
     )

@@ -31,10 +31,10 @@ USUAL_BACK = {"cutover": 2.0, "freeze": 0.8, "provision": 8.8, "lower-ttl": 1.3}
 class Campaign:
     """Plays rounds one after another."""
 
-    def __init__(self, subject: Subject, seed: int, names: Sequence[str], results: Path, skip: int = 0) -> None:
+    def __init__(self, subject: Subject, seed: int, names: Sequence[str], results: Path, skip: int = 0, length: int = 1) -> None:
         self.subject, self.seed, self.results = subject, seed, results
-        self.forward = schedule.strikes(seed, names, schedule.FORWARD)
-        self.back = schedule.strikes(seed, names, schedule.BACK)
+        self.forward = schedule.chains(seed, names, schedule.FORWARD, length)
+        self.back = schedule.chains(seed, names, schedule.BACK, min(2, length))
         self.number, self.stops = skip, False
         for _ in range(skip):
             next(self.forward), next(self.back)
@@ -53,14 +53,13 @@ class Campaign:
     def play(self, *chain: schedule.Strike) -> dict[str, Any]:
         """One round; its record, which is also written down.  A chain strikes command after command before the move comes to its end."""
         self.number += 1
-        chain = chain or (next(self.back if self.at_destination else self.forward),)
+        chain = chain or next(self.back if self.at_destination else self.forward)
         strike = chain[-1]
         chance = random.Random(f"{self.seed} {self.number}")  # noqa: S311  (a schedule, not a secret)
         record: dict[str, Any] = {
             "round": self.number, "seed": self.seed, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "fault": ", ".join(one.fault for one in chain), "way": "back" if self.at_destination else "forward",
-            "where": ", ".join(one.where for one in chain), "instant": strike.instant is not None,
-            "hold": strike.hold, "recover": strike.recover,
+            "where": ", ".join(one.where for one in chain), "recover": strike.recover, "strikes": [],
         }  # fmt: skip
         try:
             with self._client() as log:
@@ -79,11 +78,13 @@ class Campaign:
     def _round(self, chain: Sequence[schedule.Strike], chance: random.Random, record: dict[str, Any], log: Path) -> None:
         begun, strike = time.time(), chain[-1]
         record["from"] = max([line.id for line in self.subject.journal()], default=0)
-        hits = []
         for one in chain:
-            record["first"] = self._struck(one, chance, record)
-            hits.append(bool(record["struck"]))
-        record["struck"] = all(hits)
+            last = one is chain[-1]
+            struck: dict[str, Any] = {"fault": one.fault, "where": one.where, "instant": one.instant is not None, "hold": one.hold}
+            record["strikes"].append(struck)
+            # so that one that is withstood leaves something for the next
+            struck["ended"] = self._struck(one, chance, struck, record, () if last or self.at_destination else ("--until", one.step))
+        record["struck"] = sum(bool(struck["struck"]) for struck in record["strikes"])
         fault_over = time.time()
         tries = []
         words = RUN if strike.recover == "run" else BACK
@@ -95,6 +96,7 @@ class Campaign:
                 break
         record["recovered"] = {"codes": tries, "seconds": round(time.time() - fault_over, 1)}
         problems = self._traceback(record)
+        problems += [f"planner hung under {one['fault']}" for one in record["strikes"] if one["ended"]["hung"]]
         state = self._state()
         wanted = {"done"} if strike.recover == "run" else {"rolled back", "waiting"}
         if tries[-1]:
@@ -133,33 +135,35 @@ class Campaign:
             shutil.rmtree(self.subject.folder / "runs", ignore_errors=True)
             (self.subject.folder / "runs").mkdir(mode=0o700)
 
-    def _struck(self, strike: schedule.Strike, chance: random.Random, record: dict[str, Any]) -> dict[str, Any]:
-        """The first command, its fault, and how that ended; the fault is over when this returns."""
+    def _struck(
+        self, strike: schedule.Strike, chance: random.Random, struck: dict[str, Any], record: dict[str, Any], until_step: Sequence[str]
+    ) -> dict[str, Any]:
+        """A command, its fault, and how that ended; the fault is over when this returns."""
         subject, fault = self.subject, faults.BY_NAME[strike.fault]
         last = max([line.id for line in subject.journal()], default=0)
-        words = BACK if self.at_destination else RUN
+        words = BACK if self.at_destination else (*RUN, *until_step)
         environment = subject.environment | (faults.clock(subject) if fault.name == "clock-planner" else {})
         output = (subject.lab.run / "said").open("w+", encoding="utf-8")
         run = subprocess.Popen(
             subject.planner(*words), cwd=subject.folder, env=environment, stdout=subprocess.DEVNULL, stderr=output, text=True
         )
         begun = time.monotonic()
-        struck = self._wait(strike, run, last) and fault.strike(subject, run, chance)
-        record["struck"] = struck
+        hit = self._wait(strike, run, last) and fault.strike(subject, run, chance)
+        struck["struck"] = hit
         at = time.monotonic()
-        record["after"] = round(at - begun, 1)
+        struck["after"] = round(at - begun, 1)
         lines = subject.journal(last)
-        record["during"] = f"{lines[-1].step} {lines[-1].event}" if lines else "before the first step"
-        if struck and fault.lasts:
+        struck["during"] = f"{lines[-1].step} {lines[-1].event}" if lines else "before the first step"
+        if hit and fault.lasts:
             until = at + (PATIENCE if strike.hold is None else strike.hold)
             while time.monotonic() < until and (strike.hold is not None or run.poll() is None):
                 time.sleep(0.05)
-        if struck:
+        if hit:
             fault.mend(subject)
-        record["lasted"] = round(time.monotonic() - at, 1)
+        struck["lasted"] = round(time.monotonic() - at, 1)
         hung = False
         try:
-            if fault.name == "kill-planner" and struck:
+            if fault.name == "kill-planner" and hit:
                 faults.wait_gone(faults.planners(run))
             else:
                 run.wait(timeout=300)
@@ -171,8 +175,6 @@ class Campaign:
         with output:
             output.seek(0)
             self._say(record, output.read())
-        if hung:
-            record["hung"] = True
         return {"code": run.returncode, "seconds": round(time.monotonic() - begun, 1), "hung": hung}
 
     def _wait(self, strike: schedule.Strike, run: subprocess.Popen[str], last: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FORWARD = ("lower-ttl", "provision", "preseed", "freeze", "sync", "verify", "cutover", "watch")
 BACK = ("cutover", "freeze", "provision", "lower-ttl")
@@ -82,6 +82,21 @@ def strikes(seed: int, faults: Sequence[str], steps: Sequence[str]) -> Iterator[
             yield Strike(struck, "" if over else chance.choice(steps), chance.random(), _hold(chance, struck), recovers[1])
             if chance.random() < 0.5:  # both ways back for boundaries and for instants
                 recovers.reverse()
+
+
+def chains(seed: int, faults: Sequence[str], steps: Sequence[str], length: int) -> Iterator[tuple[Strike, ...]]:
+    """Several strikes for one way, each in a step of its own, in the steps' order; the last one says how it goes on."""
+    chance = random.Random(f"{seed} {steps[0]} chains")  # noqa: S311  (a schedule, not a secret)
+    every = strikes(seed, faults, steps)
+    while length == 1:
+        yield (next(every),)
+    while True:
+        found: dict[str, Strike] = {}
+        while len(found) < min(length, len(steps)):
+            one = next(every)
+            step = one.step or chance.choice(steps)
+            found.setdefault(step, replace(one, step=step))
+        yield tuple(found[step] for step in steps if step in found)
 
 
 def _hold(chance: random.Random, fault: str) -> float | None:

@@ -14,8 +14,9 @@ from faults.schedule import BACK, FORWARD
 Record = Mapping[str, Any]
 
 
-def _hit(record: Record) -> bool:
-    return bool(record.get("struck"))
+def _strikes(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Each strike with what became of its round."""
+    return [{**record, **one} for record in records for one in record["strikes"]]
 
 
 def _place(record: Record) -> str:
@@ -39,7 +40,8 @@ def _count(records: Sequence[Record]) -> str:
 
 def markdown(records: Sequence[Record]) -> str:
     """Two tables and the figures."""
-    struck = [record for record in records if _hit(record)]
+    every = _strikes(records)
+    struck = [one for one in every if one.get("struck")]
     columns = [*FORWARD, *(f"undo {step}" for step in BACK), "between"]
     cells: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in struck:
@@ -71,19 +73,17 @@ def markdown(records: Sequence[Record]) -> str:
             + f" | {_median(back):.0f} / {max(back, default=0.0):.0f} |"
         )
     instants = sum(bool(record["instant"]) for record in struck)
-    missed = len(records) - len(struck)
+    missed = len(every) - len(struck)
     lines += [
         "",
-        f"{len(struck)} faults struck, {instants} of them at random instants, {len(struck) - instants} at the beginning of a step; "
-        f"{missed} rounds more ended before their fault, or had nothing to strike. "
+        f"{len(struck)} faults struck in {len(records)} rounds, {instants} of them at random instants, {len(struck) - instants} at the "
+        f"beginning of a step; {missed} more came too late, or had nothing to strike. "
         f"{sum(int(record.get('accepted', 0)) for record in records)} writes were acknowledged. Seconds are median / longest.",
     ]
-    wrong = [record for record in struck if record["outcome"] == "wrong"]
+    wrong: list[Record] = [record for record in records if record["outcome"] == "wrong"]
     if wrong:
         lines += ["", "| seed, round | fault | at | then | what was wrong |", "|---|---|---|---|---|"]
-        for record in wrong:
-            text = "; ".join(record["problems"])[:300].replace("|", "\\|").replace("\n", " ")
-            lines.append(
-                f"| {record['seed']}, {record['round']} | {record['fault']} | {record.get('during', '')} | {record['recover']} | {text} |"
-            )
+        for bad in wrong:
+            text = "; ".join(bad["problems"])[:300].replace("|", "\\|").replace("\n", " ")
+            lines.append(f"| {bad['seed']}, {bad['round']} | {bad['fault']} | {bad['where']} | {bad['recover']} | {text} |")
     return "\n".join(lines) + "\n"
