@@ -23,7 +23,7 @@ from typing import Any
 
 from inventory import catalogue, model
 from inventory.errors import PlannerError, RunError
-from planner import approvals, bundle, certificates, closing, equality, leases, movesteps, verification
+from planner import approvals, bundle, certificates, closing, equality, leases, movesteps, publishing, verification
 from planner.gates import Gates
 from planner.journal import REHEARSAL, ROLLBACK, MoveState, Writer
 from planner.playing import Outcome, Stop, playbook
@@ -88,9 +88,11 @@ class Carrier:
             for kind in movesteps.rehearsed(move["placement"]):
                 begun = time.monotonic()
                 if kind.work == "compare":
-                    result = equality.compare(move, self.hosts)
+                    result = publishing.compare(move, self.hosts, self.exports)
                     said = {"verdict": result.verdict, "compared": result.reason, "first": _first(result)}
                 else:
+                    if movesteps.work(move, kind.name) == "export":
+                        self._crawled(move, kind.name)
                     self._play(move, kind.name, attempt)
                 seconds[kind.name] = round(time.monotonic() - begun, 1)
                 self.say(move["id"], kind.name, f"done in {seconds[kind.name]:.1f} s")
@@ -115,12 +117,13 @@ class Carrier:
         self._note(move, now, step, "started", attempt)
         begun = time.monotonic()
         try:
-            kind = movesteps.step(move["placement"], step)
-            if kind.work == "sign-off":
+            work = movesteps.work(move, step)
+            if work == "sign-off":
                 detail = self._signed(move)
             else:
                 before = self._certificate(move) if step in BEFOREHAND else {}
-                detail = before | (self._verify(move) if kind.work == "compare" else self._play(move, step, attempt))
+                before |= self._crawled(move, step) if work == "export" else {}
+                detail = before | (self._verify(move) if work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
                 detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
         except (PlannerError, OSError) as error:
@@ -170,8 +173,7 @@ class Carrier:
     @contextmanager
     def _alone(self, move: Mapping[str, Any], step: str) -> Iterator[None]:
         """No other move changes meanwhile what this step changes: a web server tests all of its sites before it takes up one."""
-        kind = movesteps.step(move["placement"], step.removeprefix("undo-"))
-        names = machines(move, kind.changes)
+        names = machines(move, movesteps.changes(move, step.removeprefix("undo-")))
         if not names:
             yield
             return
@@ -194,9 +196,19 @@ class Carrier:
             raise RunError(f"the certificate {given['path']} cannot be carried: {'; '.join(judged.refused)}")
         return {"certificate": "; ".join(judged.remarks)} if judged.remarks else {}
 
+    @property
+    def exports(self) -> Path:
+        """Where static exports are kept on this machine."""
+        return self.runs / "exports"
+
+    def _crawled(self, move: Mapping[str, Any], step: str) -> dict[str, Any]:
+        """The source of a static export, crawled on this machine; the step's playbook publishes what came of it."""
+        tell = functools.partial(self.say, move["id"], step)
+        return publishing.crawled(move, step, self.exports, catalogue.now(), tell, self.stop.now.is_set)
+
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
-        result = equality.compare(move, self.hosts)
+        result = publishing.compare(move, self.hosts, self.exports)
         with self.book.session() as session:
             session.add(
                 model.Comparison(
@@ -254,7 +266,7 @@ def machines(move: Mapping[str, Any], sides: Sequence[movesteps.Side]) -> list[s
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
-    for word in ("signed", "proved"):
+    for word in ("signed", "proved", "exported"):
         if word in detail:
             return f": {detail[word]}"
     if "certificate" in detail:

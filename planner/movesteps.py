@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Work = Literal["playbook", "compare", "sign-off"]
-"""`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for."""
+Work = Literal["playbook", "compare", "sign-off", "export"]
+"""`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for;
+`export`: the planner's machine crawls the source, then a playbook publishes what came of it."""
 
 
 When = Literal["any time", "preparation", "window"]
@@ -80,6 +81,28 @@ def steps(placement: str) -> tuple[str, ...]:
 def step(placement: str, name: str) -> Step:
     """A step of a placement.  Raises KeyError for one that it does not have."""
     return {one.name: one for one in TABLE[placement]}[name]
+
+
+EXPORT = "static-export"
+"""The profile of a site that becomes plain files on the site cluster; also the folder of its own playbooks."""
+_CRAWLED = ("preseed", "sync")
+
+
+def exported(move: Mapping[str, Any]) -> bool:
+    """Whether the site moves as a static export: its pages are crawled, its program is not copied."""
+    return bool(move["placement"] == "site-cluster" and move.get("profile") == EXPORT)
+
+
+def work(move: Mapping[str, Any], name: str) -> Work:
+    """What a step of this move is.  Raises KeyError for one that it does not have."""
+    kind = step(move["placement"], name)
+    return "export" if exported(move) and name in _CRAWLED else kind.work
+
+
+def changes(move: Mapping[str, Any], name: str) -> tuple[Side, ...]:
+    """Whose shared configuration a step of this move changes.  Raises KeyError for one that it does not have."""
+    kind = step(move["placement"], name)
+    return (*kind.changes, "destination") if work(move, name) == "export" else kind.changes
 
 
 def prepared(placement: str) -> str:

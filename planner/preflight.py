@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from inventory import ssh
 from inventory.errors import HostError
-from planner import equality
+from planner import equality, movesteps
 
 Move = Mapping[str, Any]
 SKEW = 60.0
@@ -26,7 +27,11 @@ SPARE = 1.2
 
 SCRIPT = r"""
 printf 'clock %s\n' "$(date +%s)"
-for program in $1; do command -v "$program" >/dev/null 2>&1 || printf 'no-program %s\n' "$program"; done
+for program in $1; do
+  found=
+  for one in $(printf %s "$program" | tr '|' ' '); do command -v "$one" >/dev/null 2>&1 && found=1; done
+  test -n "$found" || printf 'no-program %s\n' "$program"
+done
 for path in $2; do test -e "$path" || printf 'no-path %s\n' "$path"; done
 folder=$3
 while test -n "$folder" && ! test -d "$folder"; do folder=${folder%/*}; done
@@ -66,6 +71,8 @@ def known(moves: Sequence[Move], peer: Callable[[str], ssh.Peer], dns_key: str, 
             problems.append(f"{name} ({address}) is {kind}: it can be visited, and a move cannot go that way")
     if any(move["dns"] for move in moves) and not os.access(dns_key, os.R_OK):
         problems.append(f"the DNS key {dns_key} cannot be read")
+    if any(movesteps.exported(move) for move in moves) and shutil.which("rsync") is None:
+        problems.append("rsync is not installed on this machine, which publishes static exports: apt-get install rsync")
     return problems + [f"the login key {name} cannot be read" for name in login_keys if not os.access(name, os.R_OK)]
 
 
@@ -90,7 +97,9 @@ def _machine(hosts: equality.Hosts, address: str, name: str, moves: Sequence[Mov
     programs = {"base64"}
     paths: set[str] = set()
     for move in own:
-        programs.add("tar" if move["placement"] == "retire" else "rsync")
+        # of an export nothing is read but pages, and a certificate
+        if not movesteps.exported(move) or move["source"]["certificate"]:
+            programs.add("tar" if move["placement"] == "retire" or movesteps.exported(move) else "rsync|tar")
         docroot = move["source"]["docroot"]
         if docroot and move["placement"] != "vps" and not _blank(docroot):
             paths.add(docroot)
@@ -113,7 +122,7 @@ def _machine(hosts: equality.Hosts, address: str, name: str, moves: Sequence[Mov
         if word == "clock" and rest.isdigit() and abs(int(rest) - between) > SKEW + (time.time() - begun):
             problems.append(f"{here}: its clock is {int(rest) - between:+.0f} s off ours")
         elif word == "no-program":
-            problems.append(f"{here}: {rest} is not there")
+            problems.append(f"{here}: {rest.replace('|', ' or ')} is not there")
         elif word == "no-path":
             problems.append(f"{here}: {rest} is not there any more")
         elif word == "free" and rest.isdigit():

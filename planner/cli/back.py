@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from inventory import catalogue, model
 from inventory.errors import Busy, InputError
-from planner import audit, equality, notifications, planstore, playing, workspace
+from planner import audit, execution, notifications, planstore, playing, publishing, workspace
 from planner.cli.carry import Yes, carrier, chosen, leased, newest, states
 from planner.cli.live import Live
 from planner.cli.output import note, say, visible
@@ -50,7 +50,7 @@ def rollback(
                 return
             lines = [f"{one['id']}: back to {one['source']['host']}, from {now.touched[0]} on"]
             if now.steps["cutover"] != "waiting" and one["placement"] != "retire":  # there, nothing is written at the destination
-                lines += [_until(one), *_divergence(one, carrying.hosts)]
+                lines += [_until(one), *_divergence(one, carrying)]
             for line in lines:
                 note(visible(line))
             if not yes and not live.ask("Do this now?", carrying.stop.soon.is_set):
@@ -88,10 +88,10 @@ def _that_has(book: catalogue.Catalogue, space: workspace.Workspace, name: str) 
     return newest(book, space, "")
 
 
-def _divergence(move: Mapping[str, Any], hosts: equality.Hosts) -> list[str]:
+def _divergence(move: Mapping[str, Any], carrying: execution.Carrier) -> list[str]:
     """What differs between the frozen source and the destination: it was written since the cutover and will not be on the old host."""
     try:
-        seen = equality.compare(move, hosts, pages=False)
+        seen = publishing.compare(move, carrying.hosts, carrying.exports, pages=False)
     except Exception as error:  # a rollback is never held up by what it would only like to know
         return [f"what was written since the cutover could not be read: {error}"]
     lost = [f"{d['name']} ({d['kind']})" for part in seen.parts.values() for d in part["differences"]]
