@@ -28,7 +28,7 @@ if [ -d "$docroot" ]; then
     rm -f "$base.list"
 fi
 if [ -n "$account" ] && [ -s "/var/lib/vhost/$account.cnf" ]; then
-    schema=$(sed -n 's/^database=//p' "/var/lib/vhost/$account.cnf")
+    schema=$(sed -n 's/^database=//p' "/var/lib/vhost/$account.cnf" | tr -d '"')
     mariadb-dump --no-defaults --protocol=socket --user=root --single-transaction --routines --events --triggers --hex-blob \
         --default-character-set=utf8mb4 "$schema" > "$base.sql.partial" || fail "the schema $schema could not be dumped"
     tail -n 1 "$base.sql.partial" | grep -q '^-- Dump completed' || fail "the dump of $schema is not whole"
