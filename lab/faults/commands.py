@@ -58,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _line(record: dict[str, object]) -> str:
     strikes = record["strikes"]
     details = (
-        [f"{one['fault']} at {one['where']} ({one.get('during', 'not struck')})" for one in strikes] if isinstance(strikes, list) else []
+        [f"{one['fault']} at {one['where']} ({one['during'] if one.get('struck') else 'not struck'})" for one in strikes]
+        if isinstance(strikes, list)
+        else []
     )
     problems = record["problems"]
     text = "".join(f"\n      {problem}" for problem in problems) if isinstance(problems, list) else ""
