@@ -24,6 +24,9 @@ from planner import closing, movesteps, runsheet
 from planner.shipped import folder as shipped
 
 MANIFEST = "MANIFEST"
+SILENCE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=4"
+"""A machine that has fallen silent (power, network) ends its connection after 40 s.  Without, OpenSSH waits for a task's answer for ever: a
+step would never fail, and what is frozen would stay so until the source's own clock runs out."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
         else:
             groups["cluster_fronts"][destination["front"]] = destination["receiver_address"]
             groups["cluster_nodes"].update(destination["node_addresses"])
-    options = f"-o UserKnownHostsFile={access.known_hosts} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes"
+    options = f"-o UserKnownHostsFile={access.known_hosts} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes {SILENCE}"
     variables: dict[str, Any] = {"ansible_user": access.user, "ansible_port": access.port, "ansible_ssh_common_args": options}
     if access.key_files:
         variables["ansible_ssh_private_key_file"] = access.key_files[0]
