@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from inventory.inspection.pages import absolute, is_address
+from inventory.inspection.references import absolute, is_address
 
 
 @dataclass(frozen=True)

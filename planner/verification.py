@@ -20,7 +20,8 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
-from inventory.inspection.pages import Page, absolute, digest, may_request
+from inventory.inspection.pages import Page, digest
+from inventory.inspection.references import absolute, may_request
 from planner import pinned
 from planner.comparison import Difference, PageResult, SiteComparison, compare_pages, summarise
 from planner.pinned import SiteView

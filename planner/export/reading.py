@@ -11,7 +11,8 @@ from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-from inventory.inspection.pages import absolute, charsets, decode, gunzip, is_text_type
+from inventory.inspection.pages import charsets, decode, gunzip, is_text_type
+from inventory.inspection.references import absolute
 from planner.export import links, urls
 from planner.export.errorpages import ErrorPages
 from planner.export.fetching import Answer

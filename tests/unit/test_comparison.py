@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.inspection.pages import absolute, cookie_shape, decode, digest, is_address, may_request
+from inventory.inspection.pages import cookie_shape, decode, digest
+from inventory.inspection.references import absolute, is_address, may_request
 from planner.comparison import PageResult, compare_pages, merge, shape, summarise, unexplained
 from planner.contents import CHECKSUM_SCRIPT, Entry, compare_files, compare_rows, parse_checksums
 
