@@ -12,7 +12,9 @@ SIGNATURES = {
     "PHP message": re.compile(
         r"(?:<b>|^|PHP )(?:Warning|Notice|Deprecated|Fatal error|Parse error|Catchable fatal error)(?:</b>)?:\s", re.M
     ),
-    "PHP exception": re.compile(r"Uncaught (?:\w+\\)*\w*(?:Error|Exception)\b|Call to undefined (?:function|method) |Allowed memory size of "),
+    "PHP exception": re.compile(
+        r"Uncaught (?:\w+\\)*\w*(?:Error|Exception)\b|Call to undefined (?:function|method) |Allowed memory size of "
+    ),
     "PHP source code": re.compile(r"<\?php\s"),
     "PHP-FPM does not find the program": re.compile(r"No input file specified\.|Primary script unknown"),
     "WordPress cannot reach its database": re.compile(r"Error establishing a database connection|建立数据库连接时出错|数据库连接错误"),

@@ -70,6 +70,7 @@ class Page:
     errors: tuple[str, ...] = ()  # signatures of error messages that were seen
     addresses: tuple[str, ...] = ()  # which of the given old addresses the body mentions
     follow: tuple[str, ...] = ()  # absolute URLs, of any host
+    answered: datetime | None = None  # by the server's own clock
 
 
 def decode(body: bytes, header_charset: str = "", meta_charset: str = "") -> str:
@@ -207,6 +208,7 @@ def digest(
         errors=errortexts.found(text) if head.is_html or head.media == "text/plain" else (),
         addresses=tuple(a for a in sorted(old_addresses) if text and _mentions(text, a)),
         follow=tuple(sorted(r for r in references if r.startswith(("http://", "https://")))),
+        answered=_moment(next(iter(head.grouped.get("date", [])), "")),
     )
 
 
@@ -220,14 +222,22 @@ def _kept(grouped: dict[str, list[str]]) -> dict[str, str]:
     return found
 
 
+def _moment(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _expiry(expires: str, date: str) -> str:
     """How long an answer may be kept by `Expires`: `at once`, or days and hours, counted from the answer's own date."""
-    try:
-        until = parsedate_to_datetime(expires)
-        since = parsedate_to_datetime(date) if date else datetime(2000, 1, 1, tzinfo=UTC)
-        seconds = (until - since).total_seconds()
-    except (ValueError, TypeError, OverflowError):
+    until, since = _moment(expires), _moment(date)
+    if until is None:
         return "at once"  # RFC 9111, 5.3: what is no date, `0` above all, has expired
+    if since is None:
+        return f"until {until:%Y-%m-%d}"
+    seconds = (until - since).total_seconds()
     hours = round(seconds / 3600)
     return "at once" if seconds <= 0 else f"{hours // 24} d {hours % 24} h" if hours else f"{round(seconds / 60)} min"
 
