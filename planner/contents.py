@@ -214,7 +214,9 @@ def parse_checksums(text: str) -> Checksums:
             malformed += 1
             continue
         kind = found[1] or found[3] or found[5]
-        entries[path] = Entry(kind, found[2] or _unescape(found[4] or ""), int(found[6]), found[7] or "", (found[8] or "").zfill(4) if found[8] else "")
+        entries[path] = Entry(
+            kind, found[2] or _unescape(found[4] or ""), int(found[6]), found[7] or "", (found[8] or "").zfill(4) if found[8] else ""
+        )
     return Checksums(entries, malformed)
 
 
@@ -260,16 +262,21 @@ def compare_files(
             differences.append(ContentDifference(path, "content", ours.value, theirs.value))
     told = [(path, source[path], destination[path]) for path in both if source[path].owner and destination[path].owner]
     owners = ownership.astray([(path, ours.owner, theirs.owner) for path, ours, theirs in told])
-    differences += [ContentDifference(path, "owner", f"uid:gid {was}", f"uid:gid {now}, others of that owner {usual}") for path, was, now, usual in owners]
+    differences += [
+        ContentDifference(path, "owner", f"uid:gid {was}", f"uid:gid {now}, others of that owner {usual}")
+        for path, was, now, usual in owners
+    ]
     modes = ownership.astray([(path, f"{ours.type} {ours.mode}", f"{theirs.type} {theirs.mode}") for path, ours, theirs in told])
-    differences += [ContentDifference(path, "mode", was[2:], f"{now[2:]}, others of that mode {usual[2:]}") for path, was, now, usual in modes]
-    weighed = _weighed("files", sorted(differences, key=lambda one: one.name), rules)
+    differences += [
+        ContentDifference(path, "mode", was[2:], f"{now[2:]}, others of that mode {usual[2:]}") for path, was, now, usual in modes
+    ]
+    found = weighed("files", sorted(differences, key=lambda one: one.name), rules)
     compared = sum(1 for path in both if source[path].type != "d")
-    verdict, reason = _verdict(weighed, unknown, compared, "file")
-    return FilesComparison(verdict, reason, compared, weighed, tuple(unknown), ignored)
+    verdict, reason = _verdict(found, unknown, compared, "file")
+    return FilesComparison(verdict, reason, compared, found, tuple(unknown), ignored)
 
 
-def _weighed(table: str, found: Sequence[ContentDifference], rules: Thresholds | None) -> tuple[ContentDifference, ...]:
+def weighed(table: str, found: Sequence[ContentDifference], rules: Thresholds | None) -> tuple[ContentDifference, ...]:
     """Each with its weight; what was found to be by design stays so."""
     rules = rules or thresholds.shipped()
     return tuple(one if one.severity == "design" else replace(one, severity=rules.severity(table, one.kind)) for one in found)
@@ -299,16 +306,18 @@ def compare_rows(
         elif ours != theirs:
             differences.append(_differing(table, ours, theirs, rules))
         compared += 1
-    weighed = _weighed("rows", differences, rules)
-    verdict, reason = _verdict(weighed, unknown, compared, "table")
-    return RowsComparison(verdict, reason, compared, weighed, tuple(unknown))
+    found = weighed("rows", differences, rules)
+    verdict, reason = _verdict(found, unknown, compared, "table")
+    return RowsComparison(verdict, reason, compared, found, tuple(unknown))
 
 
 def _differing(table: str, ours: str, theirs: str, rules: Thresholds) -> ContentDifference:
     """Of columns, indexes and collations only what differs in them; a collation that the copy had to replace differs by design."""
     if not table.startswith(_LISTED):
         return ContentDifference(table, "content", ours, theirs)
-    was, now = ([item for item in one.split(_SEPARATOR) if item not in other.split(_SEPARATOR)] for one, other in ((ours, theirs), (theirs, ours)))
+    was, now = (
+        [item for item in one.split(_SEPARATOR) if item not in other.split(_SEPARATOR)] for one, other in ((ours, theirs), (theirs, ours))
+    )
     shown = "; ".join(was), "; ".join(now)
     if not table.startswith("collation "):
         return ContentDifference(table, "content", *shown)

@@ -29,7 +29,7 @@ import ansible_runner
 
 from inventory import catalogue, model
 from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import approvals, bundle, certificates, closing, equality, movesteps, verification
+from planner import approvals, bundle, certificates, closing, equality, movesteps, thresholds, traffic, verification
 from planner.journal import ROLLBACK, MoveState, Writer
 
 BEFOREHAND = ("lower-ttl", "provision")
@@ -206,6 +206,7 @@ class Carrier:
     run: str
     say: Say
     stop: Stop = field(default_factory=Stop)
+    rules: thresholds.Thresholds = field(default_factory=thresholds.shipped)
 
     def _note(self, move: Mapping[str, Any], now: MoveState, step: str, event: str, attempt: int = 1, **detail: Any) -> None:
         """One line of the journal, on disk first, then in the state that this run goes by."""
@@ -305,7 +306,9 @@ class Carrier:
 
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
-        result = equality.compare(move, self.hosts)
+        with self.book.session() as session:
+            asked = traffic.of_site(session, str(move["site"]))
+        result = equality.compare(move, self.hosts, rules=self.rules, traffic=asked)
         with self.book.session() as session:
             session.add(
                 model.Comparison(

@@ -127,6 +127,7 @@ FACTS = {
     "use.requests": N_("Requests in the logs"), "use.days": N_("Days in the logs"), "use.watched": N_("Logs long enough to tell"),
     "use.log_shared": N_("Log shared with other sites"),
     "use.requests_per_day": N_("Requests a day"), "use.last": N_("Last request"), "use.top_urls": N_("Most asked for"),
+    "use.top_requests": N_("Requests to each of them"),
     "use.last_human": N_("Last human visit"), "use.posts": N_("Form submissions"), "use.months": N_("Requests by month"),
     "owner.unit": N_("Responsible unit"), "owner.confidence": N_("Confidence in the unit"), "owner.confirmed": N_("Confirmed by an admin"),
     "owner.sure": N_("The unit is sure"), "owner.ranking": N_("Units in question"), "owner.reasons": N_("Reasons for a unit"),

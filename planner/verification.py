@@ -34,6 +34,21 @@ _HELD_BYTES = 1_000_000  # a page beyond this keeps its turn while its source se
 _OPEN = 128  # pages that are waited for at once, with what was read of them
 _AGAIN = ((4, 2), (8, 4))  # how often source and destination are asked again for a page that differs: at first, and where there is unrest
 _UPHELD = 60  # pages proved different by such rounds, after which a site's other pages are not asked for again
+_BY_CHANCE = {
+    "status",
+    "redirect",
+    "title",
+    "text",
+    "garbled",
+    "inline",
+    "links",
+    "assets",
+    "mixed_content",
+    "forms",
+    "content",
+    "error_text",
+}
+"""Differences that chance can make: of a random box that shows the same twice at the source, and something else at the destination."""
 _FEW = 3  # differences kept of each page after those
 _UNNAMED = 20_000  # how many URLs beyond the limit of pages are remembered
 
@@ -189,7 +204,8 @@ class _Crawl:
         """The result of two answers and one; what differs is asked for again, the more often the more unrest there is."""
         result = await self._judged(sources, others)
         for ours, theirs in _AGAIN:
-            if self.upheld >= _UPHELD or result.outcome == "not_compared" or not any(d.severity != "design" for d in result.differences):
+            doubtful = any(one.kind in _BY_CHANCE and one.severity != "design" for one in result.differences)
+            if self.upheld >= _UPHELD or result.outcome == "not_compared" or not doubtful:
                 break
             if theirs != _AGAIN[0][1] and not (_restless(sources) or _restless(others)):
                 break

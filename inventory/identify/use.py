@@ -52,7 +52,9 @@ def describe(site: Site, vhosts: Sequence[Seen], observed: Observed) -> None:
         if not shared or _named(item, site):
             path = str(item.data.get("path"))
             urls[path] = urls.get(path, 0) + int(item.data.get("count") or 0)
-    site.learn("use.top_urls", sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS], *own)
+    top = sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS]
+    site.learn("use.top_urls", top, *own)
+    site.learn("use.top_requests", [urls[path] for path in top], *own, why="how often each of the most asked URLs was asked for, in their order")
 
 
 def _span(days: Mapping[str, int]) -> int | None:

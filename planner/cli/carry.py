@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from inventory import catalogue, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
-from planner import approvals, bundle, decisions, equality, execution, freshness, journal, movesteps, planstore, workspace
+from planner import approvals, bundle, decisions, equality, execution, freshness, journal, movesteps, planstore, thresholds, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
 
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
@@ -77,7 +77,7 @@ def _carrier(space: workspace.Workspace, book: catalogue.Catalogue, document: Ma
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     folder = space.plan_folder(document["id"]) / "bundle"
     hosts = equality.Hosts(ways.peer)
-    return execution.Carrier(document, folder, book, hosts, space.root / "runs", run_id, live.step)
+    return execution.Carrier(document, folder, book, hosts, space.root / "runs", run_id, live.step, rules=thresholds.load(space.root))
 
 
 class _Live:
@@ -357,7 +357,7 @@ def _divergence(move: Mapping[str, Any], hosts: equality.Hosts) -> list[str]:
         seen = equality.compare(move, hosts, pages=False)
     except Exception as error:  # a rollback is never held up by what it would only like to know
         return [f"what was written since the cutover could not be read: {error}"]
-    lost = [f"{d['name']} ({d['kind']})" for part in seen.parts.values() for d in part["differences"]]
+    lost = [f"{d['name']} ({d['kind']})" for part in seen.parts.values() for d in part["differences"] if d["severity"] == "block"]
     if not lost:
         return ["nothing was written at the destination since the cutover: nothing is lost"]
     more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""

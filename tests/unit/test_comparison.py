@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from inventory.inspection.pages import cookie_shape, decode, digest
 from inventory.inspection.references import absolute, is_address, may_request
 from planner.comparison import PageResult, compare_pages, summarise
-from planner.noise import merge, shape, unexplained
 from planner.contents import CHECKSUM_SCRIPT, Entry, compare_files, compare_rows, parse_checksums
+from planner.noise import merge, shape, unexplained
 
 URL = "http://www.hist.campus.test/a/b.html"
 

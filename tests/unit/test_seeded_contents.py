@@ -209,10 +209,15 @@ def test_a_collation_that_the_copy_replaces_differs_by_design_and_any_other_does
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [("id int(11) -", "id int -"), ("a varchar(9) utf8", "a varchar(9) utf8mb3"), ("j json -", "j longtext utf8mb4"), ("y year(4) -", "y year -")],
+    [
+        ("id int(11) -", "id int -"),
+        ("a varchar(9) utf8", "a varchar(9) utf8mb3"),
+        ("j json -", "j longtext utf8mb4"),
+        ("y year(4) -", "y year -"),
+    ],
 )
 def test_two_servers_write_one_column_in_two_ways(ours, theirs):
-    lines = ["\t".join(("listed", "definition of table x".encode().hex(), "1", text.encode().hex(), "0")) + "\nend" for text in (ours, theirs)]
+    lines = ["\t".join(("listed", b"definition of table x".hex(), "1", text.encode().hex(), "0")) + "\nend" for text in (ours, theirs)]
     assert compare_rows(parse_rows(lines[0]), parse_rows(lines[1])).verdict == "equal"
 
 
@@ -242,11 +247,15 @@ def test_each_fault_of_a_postgresql_database_is_found_alone():
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not programs:
         pytest.skip("there is no PostgreSQL: tests/setup.sh installs it when it runs as root")
-    folder = Path(subprocess.run(["su", "-s", "/bin/sh", "postgres", "-c", "mktemp -d"], capture_output=True, text=True, check=True).stdout.strip())
+    folder = Path(
+        subprocess.run(["su", "-s", "/bin/sh", "postgres", "-c", "mktemp -d"], capture_output=True, text=True, check=True).stdout.strip()
+    )
     environment = {**os.environ, "PGHOST": str(folder), "PGPORT": "54399"}
 
     def as_postgres(command: str, text: str = "") -> str:
-        done = subprocess.run(["su", "-s", "/bin/sh", "postgres", "-c", f"cd / && {command}"], input=text, capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            ["su", "-s", "/bin/sh", "postgres", "-c", f"cd / && {command}"], input=text, capture_output=True, text=True, env=environment
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -257,7 +266,9 @@ def test_each_fault_of_a_postgresql_database_is_found_alone():
 
     try:
         as_postgres(f"{programs[-1]}/initdb -D {folder}/data -E UTF8 --no-sync --locale=C.UTF-8 >/dev/null")
-        as_postgres(f"{programs[-1]}/pg_ctl -w -D {folder}/data -o '-k {folder} -p 54399 -c listen_addresses= -c fsync=off' -l {folder}/log start")
+        as_postgres(
+            f"{programs[-1]}/pg_ctl -w -D {folder}/data -o '-k {folder} -p 54399 -c listen_addresses= -c fsync=off' -l {folder}/log start"
+        )
         as_postgres("psql -q -d postgres", "CREATE DATABASE ours")
         as_postgres("psql -q -d ours", PG_SCHEMA)
         ours = listed("ours")
@@ -269,5 +280,9 @@ def test_each_fault_of_a_postgresql_database_is_found_alone():
             assert [(d.name, d.kind) for d in found.differences] == expected, name
             assert found.verdict == ("different" if expected else "equal"), name
     finally:
-        subprocess.run(["su", "-s", "/bin/sh", "postgres", "-c", f"{programs[-1]}/pg_ctl -m immediate -D {folder}/data stop"], capture_output=True, check=False)
+        subprocess.run(
+            ["su", "-s", "/bin/sh", "postgres", "-c", f"{programs[-1]}/pg_ctl -m immediate -D {folder}/data stop"],
+            capture_output=True,
+            check=False,
+        )
         shutil.rmtree(folder)

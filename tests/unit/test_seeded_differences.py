@@ -3,22 +3,21 @@
 import asyncio
 import importlib.util
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from planner.comparison import SiteComparison, Traffic
+from planner.comparison import SiteComparison
 from planner.pinned import SiteView
 from planner.verification import Limits, compare_views
 
-_spec = importlib.util.spec_from_file_location("dynamic_site", Path(__file__).parents[1] / "dynamic_site.py")
-dynamic_site = importlib.util.module_from_spec(_spec)
-sys.modules["dynamic_site"] = dynamic_site
-_spec.loader.exec_module(dynamic_site)
-FAULTS, NAME, Site = dynamic_site.FAULTS, dynamic_site.NAME, dynamic_site.Site
+_spec = importlib.util.spec_from_file_location("restless_site", Path(__file__).parents[1] / "restless_site.py")
+restless_site = importlib.util.module_from_spec(_spec)
+sys.modules["restless_site"] = restless_site
+_spec.loader.exec_module(restless_site)
+FAULTS, NAME, Site = restless_site.FAULTS, restless_site.NAME, restless_site.Site
 LIMITS = Limits(pages=300, seconds=60, settle_seconds=0.05, request_seconds=30)
 
 
@@ -35,7 +34,7 @@ async def compared(source: Site, destination: Site, *, tls: ssl.SSLContext | Non
     views = [SiteView((NAME,), "127.0.0.1", port, tls is not None) for _, port in runners]
     try:
         return await compare_views(
-            *views, seeds, LIMITS, old_names=[dynamic_site.OLD_ADDRESS, dynamic_site.OLD_NAME], **more
+            *views, seeds, LIMITS, old_names=[restless_site.OLD_ADDRESS, restless_site.OLD_NAME], **more
         )  # fmt: skip
     finally:
         for runner, _ in runners:
