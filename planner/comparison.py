@@ -222,8 +222,8 @@ def _differences(sources: Sequence[Page], others: Sequence[Page], rules: Thresho
             was, now = (f"sha256 {page.sha256}, {page.size} bytes" for page in (first, other))
             yield Difference("content", was, now)
         return
-    titles = [[noise.masked((page.title,), rules.moving) for page in pages] for pages in (sources, others)]
-    yield from _texts("title", *titles)
+    titles = noise.masked([(page.title,) for page in (*sources, *others)], rules.moving)
+    yield from _texts("title", titles[: len(sources)], titles[len(sources) :])
     yield from _visible(sources, others, rules)
     yield from _texts("inline", [page.inline for page in sources], [page.inline for page in others])
     for kind, pick in _SETS:
@@ -266,14 +266,14 @@ def _codec(label: str) -> str:
 
 def _visible(sources: Sequence[Page], others: Sequence[Page], rules: Thresholds) -> Iterator[Difference]:
     """The text that visitors read."""
-    ours = [noise.masked(page.lines, rules.moving) for page in sources]
-    theirs = [noise.masked(page.lines, rules.moving) for page in others]
+    lines = noise.masked([page.lines for page in (*sources, *others)], rules.moving)
+    ours, theirs = lines[: len(sources)], lines[len(sources) :]
     if theirs[0] in ours:
         return
     found = noise.differing(ours, theirs)
     if found and all(page.answered for page in (*sources, *others)):
         still = [
-            [noise.without_clock(lines, page.answered) for lines, page in zip(texts, pages, strict=True) if page.answered]
+            [noise.without_clock(text, page.answered) for text, page in zip(texts, pages, strict=True) if page.answered]
             for texts, pages in ((ours, sources), (theirs, others))
         ]
         found = found if noise.differing(*still) else []

@@ -75,10 +75,10 @@ class Answer:
         """Whether another answer is this one, byte for byte, with the same headers but for those that mean nothing to a visitor."""
         if self.truncated or other.truncated or (self.status, self.sha256) != (other.status, other.sha256):
             return False
-        return self._told() == other._told()
+        return self.told() == other.told()
 
-    def _told(self) -> list[tuple[str, str]]:
-        """Headers that may matter, dates left out; a date of modification counts as one."""
+    def told(self) -> list[tuple[str, str]]:
+        """Headers that may matter, sorted, dates left out; a date of modification counts as one."""
         names = [(name.lower(), value) for name, value in self.headers]
         kept = [(name, value) for name, value in names if name not in _UNIMPORTANT]
         return sorted([*kept, *((name, "") for name, _ in names if name == "last-modified")])
@@ -106,7 +106,7 @@ class Client:
     async def _once(self, url: str) -> Answer | Failure:
         started = time.monotonic()
         try:
-            pin = self._pins.get(urlsplit(url).netloc, True)
+            pin = self._pins.get(urlsplit(url).netloc, True) if self._pins else True
             async with self._session.get(URL(url, encoded=True), allow_redirects=False, ssl=pin) as response:
                 media = response.headers.get("Content-Type", "").lower()
                 is_text = not media or any(word in media for word in _TEXT)

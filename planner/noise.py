@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from inventory.inspection.references import is_address
@@ -72,15 +73,38 @@ def lost_in_shuffle(sources: Sequence[Texts], others: Sequence[Texts]) -> list[C
 
     Alignment sees unrest in such a page, and would forgive a line that is lost there.  Numbers in lines may move.
     """
-    kinds = [Counter(map(_kind, lines)) for lines in sources]
-    if any(one != kinds[0] for one in kinds) or all(lines == sources[0] for lines in sources):
+    counted = [Counter(lines) for lines in (*sources, *others)]
+    common = counted[0].copy()
+    for one in counted[1:]:
+        common &= one
+    kinds = [Counter(map(_kind, (one - common).elements())) for one in counted]
+    ours, theirs = kinds[: len(sources)], kinds[len(sources) :]
+    if any(one != ours[0] for one in ours) or any(one == ours[0] for one in theirs) or all(lines == sources[0] for lines in sources):
         return []
-    found = [Counter(map(_kind, lines)) for lines in others]
-    if any(one == kinds[0] for one in found):
-        return []
-    lost, new = kinds[0] - found[0], found[0] - kinds[0]
+    lost, new = ours[0] - theirs[0], theirs[0] - ours[0]
     gone = [line for line in sources[0] if _kind(line) in lost]
     return [(gone, gone, [line for line in others[0] if _kind(line) in new])]
+
+
+_FIGURES = re.compile(rb"([0-9A-Fa-f]{8,}|[0-9]+)")
+
+
+def same_but_figures(first: bytes, second: bytes, other: bytes) -> bool:
+    """Whether the three are the same but for numbers and hexadecimal words, and where other numbers stand than at first, the source moves.
+
+    What needs no taking apart: most pages that are restless are so by their tokens, clocks and counters alone.
+    """
+    pieces = [text.split(b"<") for text in (first, second, other)]
+    if not len(pieces[0]) == len(pieces[1]) == len(pieces[2]):
+        return False
+    return all(a == c or _figures_alike(a, b, c) for a, b, c in zip(*pieces, strict=True))
+
+
+def _figures_alike(first: bytes, second: bytes, other: bytes) -> bool:
+    ours, again, theirs = (_FIGURES.split(text) for text in (first, second, other))
+    if not len(ours) == len(again) == len(theirs) or not ours[::2] == again[::2] == theirs[::2]:
+        return False
+    return all(a == c or a != b for a, b, c in zip(ours[1::2], again[1::2], theirs[1::2], strict=True))
 
 
 def _kind(line: str) -> str:
@@ -199,12 +223,23 @@ def _host(item: str) -> str:
     return found[1].rpartition("@")[2].partition(":")[0] if found else ""
 
 
-def masked(lines: Texts, moving: Iterable[tuple[str, re.Pattern[str]]]) -> tuple[str, ...]:
-    """Lines with what moves by nature (`2 minutes ago`, `read 17 times`) replaced by what it is."""
-    out = tuple(lines)
+Moving = tuple[tuple[str, re.Pattern[str]], ...]
+
+
+def masked(every: Sequence[Texts], moving: Moving) -> list[tuple[str, ...]]:
+    """Each answer's lines with what moves by nature (`2 minutes ago`, `read 17 times`) replaced by what it is.
+
+    A line that stands in every answer needs no look.
+    """
+    common = set(every[0]).intersection(*every[1:])
+    return [tuple(line if line in common else _masked(line, moving) for line in lines) for lines in every]
+
+
+@lru_cache(maxsize=4096)
+def _masked(line: str, moving: Moving) -> str:
     for name, pattern in moving:
-        out = tuple(pattern.sub(_replacement(name), line) for line in out)
-    return out
+        line = pattern.sub(_replacement(name), line)
+    return line
 
 
 def _replacement(name: str) -> Callable[[re.Match[str]], str]:

@@ -24,7 +24,7 @@ def _value(facts: Facts, name: str) -> Any:
 
 
 def of(facts: Facts) -> Traffic | None:
-    """What the log says of a site's pages.  None of a log that several sites share without telling them apart, and of one without counts."""
+    """What the log says of a site's pages; None of a log that several sites share without telling them apart, or that counts nothing."""
     urls, counts = _value(facts, "use.top_urls") or [], _value(facts, "use.top_requests") or []
     total = _value(facts, "use.requests")
     if not urls or len(urls) != len(counts) or not isinstance(total, int) or total <= 0:

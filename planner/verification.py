@@ -14,11 +14,11 @@ kept of a page that was compared is its result: memory does not grow with what t
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from inventory.inspection import pages
 from inventory.inspection.pages import Page
@@ -26,12 +26,14 @@ from inventory.inspection.references import absolute, may_request
 from planner import pinned, thresholds
 from planner.comparison import Difference, PageResult, SiteComparison, Traffic, compare_samples, summarise
 from planner.fetching import Answer, Bounds, Client, Failure
+from planner.noise import same_but_figures
 from planner.pinned import SiteView
 from planner.thresholds import Thresholds
 
 _INLINE_BYTES = 150_000  # beyond this a page is taken apart in a thread: the other requests go on meanwhile
 _HELD_BYTES = 1_000_000  # a page beyond this keeps its turn while its source settles, so that few of them are held at once
-_OPEN = 128  # pages that are waited for at once, with what was read of them
+_HELD_IN_ALL = 64_000_000  # so does any page when those that are waited for are as large as this together
+_OPEN = 2048  # pages that are waited for at once
 _AGAIN = ((4, 2), (8, 4))  # how often source and destination are asked again for a page that differs: at first, and where there is unrest
 _UPHELD = 60  # pages proved different by such rounds, after which a site's other pages are not asked for again
 _BY_CHANCE = {
@@ -95,6 +97,7 @@ class _Crawl:
     results: list[PageResult] = field(default_factory=list)
     requested: int = 0
     upheld: int = 0
+    held: int = 0
 
     @property
     def _most(self) -> int:
@@ -104,9 +107,12 @@ class _Crawl:
     def note(self, references: Iterable[str]) -> None:
         """Remember URLs not seen before, in the view's scheme.  Of too many the first by name stay, whatever the timing."""
         for reference in references:
-            parts = urlsplit(reference)
-            if parts.netloc in self.names and parts.scheme in ("http", "https"):
-                url = reference if parts.scheme == self.scheme and not parts.fragment else urlunsplit((self.scheme, *parts[1:]))
+            if reference in self.seen or reference in self.found:
+                continue
+            scheme, _, rest = reference.partition("://")
+            name, slash, _ = rest.partition("/")
+            if name in self.names and slash and scheme in ("http", "https"):
+                url = f"{self.scheme}://{rest.partition('#')[0]}"
                 if url not in self.seen:
                     self.found.add(url)
         if len(self.found) > 4 * self._most:
@@ -135,25 +141,28 @@ class _Crawl:
     def _skip(self, url: str, reason: str, *, by_design: bool = False) -> None:
         self.results.append(PageResult(url, "not_compared", (), reason, by_design=by_design))
 
-    async def level(self, urls: Sequence[str], *, follow: bool) -> None:
-        """Compares all of them, so many at a time that what is held of them stays bounded."""
-        room = asyncio.Semaphore(_OPEN + self.limits.concurrency)
+    async def whole(self, level: Sequence[str], *, follow: bool) -> None:
+        """Compares these URLs and all that they lead to, so many at a time that what is held of them stays bounded.
 
-        async def one(url: str) -> None:
-            try:
-                await self._visit(url, follow=follow)
-            finally:
-                room.release()
-
+        A level ends when its links are known: the next one goes on while pages of this one still settle.
+        """
+        room = asyncio.Semaphore(_OPEN)
         async with asyncio.TaskGroup() as group:
-            for url in urls:
-                await room.acquire()
-                group.create_task(one(url))
+            while level:
+                looked: list[asyncio.Future[None]] = []
+                for url in level:
+                    await room.acquire()
+                    looked.append(asyncio.get_running_loop().create_future())
+                    task = group.create_task(self._visit(url, looked[-1], follow=follow))
+                    task.add_done_callback(lambda _: room.release())
+                for one in looked:
+                    await one
+                level = self.admit() if follow else []
 
-    async def _visit(self, url: str, *, follow: bool) -> None:
+    async def _visit(self, url: str, looked: asyncio.Future[None], *, follow: bool) -> None:
         try:
             async with asyncio.timeout(max(0.0, self.deadline - time.monotonic())):
-                result = await self._compare(url, follow=follow)
+                result = await self._compare(url, looked, follow=follow)
         except TimeoutError:
             self._skip(url, f"limit of {self.limits.seconds:g} s reached")
         except Exception as error:  # hostile content must cost one page, never the comparison
@@ -161,44 +170,53 @@ class _Crawl:
         else:
             few = result.differences[:_FEW] if self.upheld > _UPHELD else result.differences
             self.results.append(replace(result, differences=few))
+        finally:
+            _told(looked)
 
-    async def _compare(self, url: str, *, follow: bool) -> PageResult:
+    async def _compare(self, url: str, looked: asyncio.Future[None], *, follow: bool) -> PageResult:
+        asked = time.monotonic()
         async with self.gate:
-            asked = time.monotonic()
             first = await self.source.get(url)
             if isinstance(first, Failure):
                 return PageResult(url, "not_compared", (), f"source: {first.reason}")
             other = await self.destination.get(url)
-            if isinstance(other, Answer) and first.same(other) and not self._suspect(first, other):
-                if follow:
-                    self.note(await _reduced(first.size, lambda: pages.follow(url, first.headers, first.body)))
-                return PageResult(url, "equal", (), "", first.status, first.seconds, other.seconds)
-            ours = await self._page(first)
             if follow:
-                self.note(ours.follow)
-            theirs = other if isinstance(other, Failure) else await self._page(other, self.old)
-            large = first.size + (other.size if isinstance(other, Answer) else 0) > _HELD_BYTES
-            del first, other  # their bodies
-            if isinstance(theirs, Page):
-                result = await self._judged([ours, ours], [theirs])
-                if result.outcome == "equal" and all(one.kind in ("old_address", "slow") for one in result.differences):
-                    return result  # no noise to cancel: the source is spared
-            if large:
+                self.note(await _reduced(first.size, functools.partial(pages.follow, url, first.headers, first.body)))
+            _told(looked)
+            if isinstance(other, Answer) and first.same(other):
+                return await self._same(first, other)
+            size = len(first.body) + (len(other.body) if isinstance(other, Answer) else 0)
+            aside = size <= _HELD_BYTES and self.held + size <= _HELD_IN_ALL
+            if not aside:
                 await self._settle(asked)
-        if not large:
-            await self._settle(asked)
+        if aside:
+            self.held += size
+            try:
+                await self._settle(asked)
+            finally:
+                self.held -= size
         async with self.gate:
             second = await self.source.get(url)
             if isinstance(second, Failure):
-                return PageResult(url, "not_compared", (), f"source unstable: {second.reason}", ours.status)
-            if isinstance(theirs, Failure):
-                if not theirs.refused or ours.status >= 500:
-                    return PageResult(url, "not_compared", (), f"destination: {theirs.reason}", ours.status)
-                gone = Difference("unreachable", str(ours.status), theirs.reason, self.rules.page("unreachable"))
-                return PageResult(url, "different", (gone,), "", ours.status, ours.seconds)
-            sources, others = [ours, await self._page(second)], [theirs]
-            del second
-            return await self._settled(url, sources, others)
+                return PageResult(url, "not_compared", (), f"source unstable: {second.reason}", first.status)
+            if isinstance(other, Failure):
+                if not other.refused or first.status >= 500:
+                    return PageResult(url, "not_compared", (), f"destination: {other.reason}", first.status)
+                gone = Difference("unreachable", str(first.status), other.reason, self.rules.page("unreachable"))
+                blocks = gone.severity == "block"
+                return PageResult(url, "different" if blocks else "equal", (gone,), "", first.status, first.seconds)
+            if not self._suspect(first, other) and await _reduced(first.size, functools.partial(_figures_only, first, second, other)):
+                return PageResult(url, "equal", (), "", first.status, first.seconds, other.seconds)
+            ours, again, theirs = await self._page(first), await self._page(second), await self._page(other, self.old)
+            del first, second, other
+            return await self._settled(url, [ours, again], [theirs])
+
+    async def _same(self, first: Answer, other: Answer) -> PageResult:
+        """What is the same needs no second look at the source, and mostly none at all."""
+        if not self._suspect(first, other):
+            return PageResult(first.url, "equal", (), "", first.status, first.seconds, other.seconds)
+        ours = await self._page(first)
+        return await self._judged([ours, ours], [await self._page(other, self.old)])
 
     async def _settled(self, url: str, sources: list[Page], others: list[Page]) -> PageResult:
         """The result of two answers and one; what differs is asked for again, the more often the more unrest there is."""
@@ -238,6 +256,19 @@ class _Crawl:
         if other.seconds > limits.slower_times * first.seconds and other.seconds > first.seconds + limits.slower_seconds:
             return True
         return bool(self.old) and any(old.lower().encode() in other.body.lower() for old in self.old)
+
+
+def _told(looked: asyncio.Future[None]) -> None:
+    if not looked.done():
+        looked.set_result(None)
+
+
+def _figures_only(first: Answer, second: Answer, other: Answer) -> bool:
+    """Whether the answers differ by restless numbers and tokens alone, in their headers as in their texts."""
+    if not first.status == second.status == other.status or first.truncated or other.truncated or not first.body:
+        return False
+    heads = ["\n".join(f"{name}: {value}" for name, value in answer.told()).encode("utf-8", "replace") for answer in (first, second, other)]
+    return same_but_figures(*heads) and same_but_figures(first.body, second.body, other.body)
 
 
 def _restless(answers: Sequence[Page]) -> bool:
@@ -285,9 +316,7 @@ async def compare_views(
     start += [homes[0] + "robots.txt", homes[0] + "sitemap.xml"] if follow else []
     try:
         level = crawl.admit(homes) + crawl.admit(start)  # the page limit must not cost a home page
-        while level:
-            await crawl.level(level, follow=follow)
-            level = crawl.admit() if follow else []
+        await crawl.whole(level, follow=follow)
     finally:
         for client in clients:
             await client.close()

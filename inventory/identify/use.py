@@ -54,7 +54,7 @@ def describe(site: Site, vhosts: Sequence[Seen], observed: Observed) -> None:
             urls[path] = urls.get(path, 0) + int(item.data.get("count") or 0)
     top = sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS]
     site.learn("use.top_urls", top, *own)
-    site.learn("use.top_requests", [urls[path] for path in top], *own, why="how often each of the most asked URLs was asked for, in their order")
+    site.learn("use.top_requests", [urls[path] for path in top], *own, why="of the most asked URLs, in their order")
 
 
 def _span(days: Mapping[str, int]) -> int | None:
