@@ -131,7 +131,7 @@ def summarise(
     elif len(compared) < limits.pages_compared * len(tried):
         reason = f"only {len(compared)} of {len(tried)} pages could be compared"
     elif covered is not None and covered.compared < limits.traffic_compared * covered.named:
-        reason = f"compared pages have only {100 * covered.compared // covered.named} % of the requests that the log names"
+        reason = f"compared pages have only {covered.compared} of {covered.named} requests that the log names"
     else:
         verdict, reason = "equal", f"{len(compared)} pages are equal"
     seconds = [round(statistics.median(one), 3) if (one := list(times)) else 0.0 for times in (

@@ -19,7 +19,6 @@ from inventory.inspection.pages import Page
 from planner import pinned
 from planner.pinned import SiteView
 
-_READ = 65_536
 _HEADERS = {"User-Agent": "planner-verification/1.0", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 _TEXT = ("text", "html", "xml", "json", "script")
 _UNIMPORTANT = {"date", "server", "connection", "keep-alive", "transfer-encoding", "content-length", "etag", "age", "via", "last-modified",
@@ -46,7 +45,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer.  `body` is all of a text, and nothing of what is only hashed."""
+    """One answer.  `body` is all of a text; of what is no text only its `sha256` is kept, which a text needs not."""
 
     url: str
     status: int
@@ -73,9 +72,9 @@ class Answer:
 
     def same(self, other: Answer) -> bool:
         """Whether another answer is this one, byte for byte, with the same headers but for those that mean nothing to a visitor."""
-        if self.truncated or other.truncated or (self.status, self.sha256) != (other.status, other.sha256):
+        if self.truncated or other.truncated or self.status != other.status or self.sha256 != other.sha256 or self.body != other.body:
             return False
-        return self.told() == other.told()
+        return self.headers == other.headers or self.told() == other.told()
 
     def told(self) -> list[tuple[str, str]]:
         """Headers that may matter, sorted, dates left out; a date of modification counts as one."""
@@ -113,11 +112,14 @@ class Client:
                 keep = self._bounds.per_page_bytes
                 limit = keep if is_text else self._bounds.per_asset_bytes
                 body, size, whole, truncated = bytearray(), 0, hashlib.sha256(), False
-                async for chunk in response.content.iter_chunked(_READ):
-                    part = chunk[: limit - size]
-                    whole.update(part)
+                kept = is_text or ".gz" in url
+                async for chunk in response.content.iter_any():
+                    part = chunk if size + len(chunk) <= limit else chunk[: limit - size]
                     size += len(part)
-                    body += part[: max(0, keep - len(body))] if is_text or ".gz" in url else b""
+                    if kept:
+                        body += part[: max(0, keep - len(body))]
+                    if not is_text:
+                        whole.update(part)
                     if len(part) < len(chunk):
                         truncated = True
                         response.close()
@@ -128,4 +130,4 @@ class Client:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Failure(f"{type(error).__name__}: {error}"[:200], refused=True)
         seconds = round(time.monotonic() - started, 3)
-        return Answer(url, status, headers, bytes(body), whole.hexdigest(), size, truncated, seconds)
+        return Answer(url, status, headers, bytes(body), "" if is_text else whole.hexdigest(), size, truncated, seconds)

@@ -75,6 +75,10 @@ DIFFERENCES = {
     "extra": N_("only at the destination"), "type": N_("kind of file"), "size": N_("size in bytes"), "link": N_("link's target"),
     "rows": N_("number of rows"), "unreadable": N_("unreadable"), "certificate": N_("certificate"),
     "certificate chain": N_("certificate chain"), "redirect to HTTPS": N_("redirect to HTTPS"),
+    "owner": N_("owner"), "mode": N_("mode"), "collation": N_("collation"), "mixed_content": N_("loads over plain HTTP"),
+    "garbled": N_("text in the wrong charset"), "charset_spelling": N_("charset written otherwise"),
+    "content_type_spelling": N_("media type written otherwise"),
+    "cookie_more": N_("cookie or flag added"), "unsteady": N_("answered with an error once"), "slow": N_("slower than the source"),
 }  # fmt: skip
 
 GROUPS = {
@@ -275,7 +279,8 @@ SENTENCES = (
     N_("its name or purpose speaks of health, card, password or personnel data, and it is a system"),
     # planner.comparison, planner.contents, planner.verification: what was compared, and what was not
     N_("{n} of {all} pages differ"), N_("no page with content was compared"), N_("not compared: {url}"),
-    N_("only {n} of {all} pages could be compared"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
+    N_("only {n} of {all} pages could be compared"),
+    N_("compared pages have only {n} of {all} requests that the log names"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
     N_("{n} files are equal on each of {k} machines"), N_("the old address passes visitors on: {reason}"),
     N_("{n} files differ"), N_("{n} tables differ"), N_("{n} files could not be read"), N_("{n} tables could not be read"),
     N_("no file was compared"), N_("no table was compared"), N_("not requested: it may change something"),
