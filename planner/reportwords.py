@@ -280,7 +280,8 @@ SENTENCES = (
     # planner.comparison, planner.contents, planner.verification: what was compared, and what was not
     N_("{n} of {all} pages differ"), N_("no page with content was compared"), N_("not compared: {url}"),
     N_("only {n} of {all} pages could be compared"),
-    N_("compared pages have only {n} of {all} requests that the log names"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
+    N_("compared pages have only {n} of {all} requests that the log names"), N_("{n} pages are equal"),
+    N_("{n} files are equal"), N_("{n} tables are equal"),
     N_("{n} files are equal on each of {k} machines"), N_("the old address passes visitors on: {reason}"),
     N_("{n} files differ"), N_("{n} tables differ"), N_("{n} files could not be read"), N_("{n} tables could not be read"),
     N_("no file was compared"), N_("no table was compared"), N_("not requested: it may change something"),

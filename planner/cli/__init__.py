@@ -65,7 +65,7 @@ MODULES = {
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "run", "status", "rollback", "drift"),
     "questions": ("questions",), "rules": ("rules",),
-    "verify": ("verify",), "export": ("export",),
+    "verify": ("verify",), "acceptance": ("acceptance",), "export": ("export",),
     "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
 }  # fmt: skip
 """Modules of this package, in the order in which `--help` lists their commands.  A command loads its own: some of them load much."""

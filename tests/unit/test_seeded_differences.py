@@ -1,7 +1,6 @@
 """Faults that a move may put into a copy of a restless site: each is found, and twenty clean comparisons find none."""
 
 import asyncio
-import importlib.util
 import ssl
 import sys
 from pathlib import Path
@@ -13,11 +12,10 @@ from planner.comparison import SiteComparison
 from planner.pinned import SiteView
 from planner.verification import Limits, compare_views
 
-_spec = importlib.util.spec_from_file_location("restless_site", Path(__file__).parents[1] / "restless_site.py")
-restless_site = importlib.util.module_from_spec(_spec)
-sys.modules["restless_site"] = restless_site
-_spec.loader.exec_module(restless_site)
-FAULTS, NAME, Site = restless_site.FAULTS, restless_site.NAME, restless_site.Site
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import restless_site
+from restless_site import FAULTS, NAME, Site
+
 LIMITS = Limits(pages=300, seconds=60, settle_seconds=0.05, request_seconds=30)
 
 
