@@ -50,7 +50,8 @@ _BY_CHANCE = {
     "content",
     "error_text",
 }
-"""Differences that chance can make: of a random box that shows the same twice at the source, and something else at the destination."""
+"""Differences that chance can make: of a random box that shows the same twice at the source, and something else at the destination;
+of a machine that was busy just then."""
 _FEW = 3  # differences kept of each page after those
 _UNNAMED = 20_000  # how many URLs beyond the limit of pages are remembered
 
@@ -216,7 +217,7 @@ class _Crawl:
         if not self._suspect(first, other):
             return PageResult(first.url, "equal", (), "", first.status, first.seconds, other.seconds)
         ours = await self._page(first)
-        return await self._judged([ours, ours], [await self._page(other, self.old)])
+        return await self._settled(first.url, [ours, ours], [await self._page(other, self.old)])
 
     async def _settled(self, url: str, sources: list[Page], others: list[Page]) -> PageResult:
         """The result of two answers and one; what differs is asked for again, the more often the more unrest there is."""
