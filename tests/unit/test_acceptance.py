@@ -1,14 +1,20 @@
 """A comparison's page and a move's acceptance pack: hostile text stays text, nothing is loaded, both languages, the same bytes each time."""
 
+import asyncio
 import json
+import os
+import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from restless_site import NAME, Site
 from sample_plan import document, move
 
 from inventory import catalogue, model
@@ -198,3 +204,80 @@ def test_every_kind_of_difference_has_its_weight():
         for kind in ("missing", "extra", "type", "size", "content", "link", "owner", "mode")
         if kind not in thresholds.shipped().weights["files"]
     ]
+
+
+def planner(folder, *words, code=0):
+    result = subprocess.run(
+        [sys.executable, "-m", "planner", *map(str, words)],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == code, f"{words}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@pytest.fixture
+def space(tmp_path):
+    planner(tmp_path, "init", "space")
+    settings = tmp_path / "space/planner.yml"
+    settings.write_text(settings.read_text().replace("allow: []", "allow: [127.0.0.0/8]"))
+    return tmp_path / "space"
+
+
+def test_the_command_writes_the_pack(space):
+    from planner import plandocument
+
+    book = catalogue.open_catalogue(f"sqlite:///{space / 'catalogue.db'}")
+    made = filled(book)
+    book.close()
+    plandocument.write(made, space / "plans" / made["id"])
+    for folder in ("one", "two"):
+        planner(space, "acceptance", "a.x.edu", "--out", folder)
+    names = sorted(path.name for path in (space / "one").iterdir())
+    assert len(names) == 3
+    assert all((space / "one" / name).read_bytes() == (space / "two" / name).read_bytes() for name in names)
+    assert "has no move" in planner(space, "acceptance", "zzz", "--out", "three", code=5).stderr
+    assert not (space / "three").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: two servers at port 80 of the loopback")
+def test_verify_says_equal_and_different_writes_the_page_and_goes_by_the_workspace(space):
+    broken = ("/post/prize.html", lambda _: None)
+    sites = {"127.9.7.1": Site(1), "127.9.7.2": Site(2), "127.9.7.3": Site(3, fault=broken)}
+    book = catalogue.open_catalogue(f"sqlite:///{space / 'catalogue.db'}")
+    with book.session() as session:
+        session.add(model.Host(id=1, name="old.bio.x.edu", address="127.9.7.1", outcome="ok", outcome_detail="", visited_at=AT))
+        session.flush()
+        facts = {"use.top_urls": {"value": ["/post/prize.html"]}, "use.top_requests": {"value": [30]}, "use.requests": {"value": 40}}
+        session.add(model.Workload(id=1, name=NAME, host_id=1, owner_reason="", status="both", names=[NAME], facts=facts, identified_at=AT))
+    book.close()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def start(address, site):
+        runner = web.ServerRunner(web.Server(site))
+        await runner.setup()
+        await web.TCPSite(runner, address, 80).start()
+        return runner
+
+    runners = [asyncio.run_coroutine_threadsafe(start(*one), loop).result(5) for one in sites.items()]
+    try:
+        good = planner(space, "verify", NAME, "--at", "127.9.7.2", "--report", "good.html")
+        assert "equal: " in good.stdout
+        assert "at least 75.0 % of the 40 requests" in good.stdout
+        bad = planner(space, "verify", NAME, "--at", "127.9.7.3", "--report", "bad.html", "--save", "bad.json", "--json", code=9)
+        assert json.loads(bad.stdout) == json.loads((space / "bad.json").read_text())
+        assert "/post/prize.html" in "".join(safe((space / "bad.html").read_text()).said)
+        safe((space / "good.html").read_text())
+        (space / "verification.yml").write_text("pages: {status: warning}\n")
+        assert "/post/prize.html" in planner(space, "verify", NAME, "--at", "127.9.7.3").stdout
+        (space / "verification.yml").write_text("pages: {statu: warning}\n")
+        refused = planner(space, "verify", NAME, "--at", "127.9.7.3", code=2)
+        assert "verification.yml:1:16: pages.statu: there is no such difference" in refused.stderr
+    finally:
+        for runner in runners:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
