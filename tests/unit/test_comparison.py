@@ -315,7 +315,9 @@ def test_the_script_lists_odd_names(shell, tmp_path):
     assert listing.malformed == 0
     assert sorted(name for name, entry in listing.entries.items() if entry.type != "d") == sorted([*names, *links])
     assert listing.entries["d e"].type == "d"
-    assert all(entry.type == "l" or (entry.owner, len(entry.mode)) == (f"{os.getuid()}:{os.getgid()}", 4) for entry in listing.entries.values())
+    assert all(
+        entry.type == "l" or (entry.owner, len(entry.mode)) == (f"{os.getuid()}:{os.getgid()}", 4) for entry in listing.entries.values()
+    )
     assert {p: e.value for p, e in listing.entries.items() if e.type == "l"} == links
     plain = subprocess.run(["sha256sum"], input=b"end\n", capture_output=True, check=True).stdout.decode()[:64]
     assert replace(listing.entries["end\n"], owner="", mode="") == Entry("f", plain, 4)
