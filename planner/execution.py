@@ -23,7 +23,20 @@ from typing import Any
 
 from inventory import catalogue, model
 from inventory.errors import PlannerError, RunError
-from planner import approvals, bundle, certificates, closing, colocation, equality, leases, movesteps, publishing, verification
+from planner import (
+    approvals,
+    bundle,
+    certificates,
+    closing,
+    colocation,
+    equality,
+    leases,
+    movesteps,
+    publishing,
+    thresholds,
+    traffic,
+    verification,
+)
 from planner.gates import Gates
 from planner.journal import REHEARSAL, ROLLBACK, MoveState, Writer
 from planner.playing import Outcome, Stop, playbook
@@ -49,6 +62,7 @@ class Carrier:
     stop: Stop = field(default_factory=Stop)
     gates: Gates | None = None
     holder: leases.Holder | None = None
+    rules: thresholds.Thresholds = field(default_factory=thresholds.shipped)
 
     def _note(self, move: Mapping[str, Any], now: MoveState, step: str, event: str, attempt: int = 1, **detail: Any) -> None:
         """One line of the journal, on disk first, then in the state that this run goes by."""
@@ -88,7 +102,7 @@ class Carrier:
             for kind in movesteps.rehearsed(move["placement"]):
                 begun = time.monotonic()
                 if kind.work == "compare":
-                    result = publishing.compare(move, self.hosts, self.exports)
+                    result = self._compared(move)
                     said = {"verdict": result.verdict, "compared": result.reason, "first": _first(result)}
                 else:
                     if movesteps.work(move, kind.name) == "export":
@@ -212,9 +226,14 @@ class Carrier:
         tell = functools.partial(self.say, move["id"], step)
         return publishing.crawled(move, step, self.exports, catalogue.now(), tell, self.stop.now.is_set)
 
+    def _compared(self, move: Mapping[str, Any]) -> equality.Equality:
+        with self.book.session() as session:
+            asked = traffic.of_site(session, str(move["site"]))
+        return publishing.compare(move, self.hosts, self.exports, rules=self.rules, traffic=asked)
+
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
-        result = publishing.compare(move, self.hosts, self.exports)
+        result = self._compared(move)
         with self.book.session() as session:
             session.add(
                 model.Comparison(

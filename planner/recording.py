@@ -11,13 +11,15 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
-from inventory.inspection.pages import Page, absolute, digest, may_request
+from inventory.inspection.pages import Page, digest
+from inventory.inspection.references import absolute, may_request
 from planner import pinned
 from planner.comparison import Difference, PageResult, SiteComparison, compare_pages, summarise
 from planner.pinned import SiteView
@@ -107,9 +109,10 @@ async def _get(session: aiohttp.ClientSession, url: str) -> Page | str:
 
 
 def _plain(page: Page) -> dict[str, Any]:
-    data = asdict(page)
+    data = asdict(page) | {"answered": page.answered.isoformat() if page.answered else None}
     return data | {name: sorted(data[name]) for name in _SETS} | {name: list(data[name]) for name in _TUPLES}
 
 
 def _page(data: Mapping[str, Any]) -> Page:
-    return Page(**{**data, **{name: frozenset(data[name]) for name in _SETS}, **{name: tuple(data[name]) for name in _TUPLES}})
+    moment = {"answered": datetime.fromisoformat(data["answered"]) if data["answered"] else None}
+    return Page(**{**data, **moment, **{name: frozenset(data[name]) for name in _SETS}, **{name: tuple(data[name]) for name in _TUPLES}})

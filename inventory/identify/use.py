@@ -53,7 +53,9 @@ def describe(site: Site, vhosts: Sequence[Seen], observed: Observed) -> None:
         if not shared or _named(item, site):
             path = str(item.data.get("path"))
             urls[path] = urls.get(path, 0) + int(item.data.get("count") or 0)
-    site.learn("use.top_urls", sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS], *own)
+    top = sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS]
+    site.learn("use.top_urls", top, *own)
+    site.learn("use.top_requests", [urls[path] for path in top], *own, why="of the most asked URLs, in their order")
 
 
 def _visitors(site: Site, told: Sequence[Seen], own: Sequence[Seen], split: bool) -> None:
