@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import colocation, recording, runsheet
+from planner import colocation, dispatch, journal, movesteps, recording, runsheet
 from tests.unit.test_bundle import HOSTILE, plan
 
 SAID = """listens tcp 0.0.0.0:22
@@ -154,3 +154,20 @@ def test_a_failure_says_what_to_do(step):
     assert "planner run" in colocation.afterwards(move, step)
     move["colocation"]["transport"] = "carried"
     assert "planner run" in colocation.afterwards(move, step)
+
+
+def test_what_rides_waits_for_the_move_that_carries_its_machine():
+    move = plan(placement="colocation")["moves"][0] | {"id": "y-edu", "group": "g", "steps": ["verify"]}
+    document = {"moves": [move], "groups": [{"group": "g", "moves": ["x-edu", "y-edu"], "after": []}]}
+    states = {name: journal.MoveState({"verify": "waiting"}) for name in ("x-edu", "y-edu")}
+    assert dispatch.waits_for(document, move, states) == ["x-edu"]
+    states["x-edu"].steps["verify"] = "done"
+    assert dispatch.waits_for(document, move, states) == []
+    assert not dispatch._preparing(move, states["y-edu"])
+
+
+def test_a_machine_is_prepared_by_day_and_renumbered_in_its_night():
+    when = {step.name: (step.when, step.go) for step in movesteps.TABLE["colocation"]}
+    assert movesteps.prepared("colocation") == "record"
+    assert when["renumber"] == when["depart"] == ("window", True)
+    assert when["cutover"] == ("any time", False), "DNS follows the machine at once"
