@@ -23,6 +23,8 @@ def played(tmp_path_factory):
     finally:
         sys.path.remove(str(ROOT / "lab"))
     folder = tmp_path_factory.mktemp("faults")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("LAB_NAME", f"test{os.getpid()}")  # the lab calls itself by it
     lab = Lab(read(FOLDER / "lab.toml"), f"test{os.getpid()}", Path(os.environ.get("LAB_HOME", "/var/lib/campus-lab")))
     moved = subject.Subject(lab, folder / "workspace")
     campaign = rounds.Campaign(moved, 1, ["kill-planner"], folder / "records.jsonl")
@@ -37,6 +39,7 @@ def played(tmp_path_factory):
         yield records
     finally:
         moved.close()
+        patch.undo()
     assert not list(Path("/sys/fs/cgroup").glob(f"**/lab-{lab.name}"))
 
 
