@@ -133,6 +133,7 @@ FACTS = {
     "use.requests_per_day": N_("Requests a day"), "use.last": N_("Last request"), "use.top_urls": N_("Most asked for"),
     "use.top_requests": N_("Requests to each of them"),
     "use.last_human": N_("Last human visit"), "use.posts": N_("Form submissions"), "use.months": N_("Requests by month"),
+    "use.visitors": N_("Visitors, at least"), "use.visitors_by_month": N_("Visitors by month"),
     "owner.unit": N_("Responsible unit"), "owner.confidence": N_("Confidence in the unit"), "owner.confirmed": N_("Confirmed by an admin"),
     "owner.sure": N_("The unit is sure"), "owner.ranking": N_("Units in question"), "owner.reasons": N_("Reasons for a unit"),
     "owner.clues": N_("Clues to a unit"),
