@@ -64,6 +64,7 @@ MODULES = {
     "assess": ("assess", "explain"), "plan": ("plan",),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "run", "status", "rollback", "drift"),
+    "operations": ("operations",),
     "questions": ("questions",), "rules": ("rules",),
     "verify": ("verify",), "export": ("export",),
     "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
