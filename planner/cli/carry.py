@@ -17,6 +17,7 @@ from inventory import catalogue, model, ssh
 from inventory.errors import DifferenceFound, InputError, MissingProgram, NotFound, PlanError, RunError
 from planner import approvals, bundle, decisions, equality, execution, freshness, journal, movesteps, planstore, workspace
 from planner.cli.output import Json, emit, note, say, table, visible
+from planner.operations import registering
 
 Named = Annotated[str, typer.Argument(help="A plan's id; none: the newest.")]
 Chosen = Annotated[list[str] | None, typer.Option("--move", help="Only this move (an id, or any of its site's names); may be repeated.")]
@@ -156,6 +157,8 @@ def run(
                     note(visible(str(error)).replace("⏎", "\n"))
                 if carrier.stop.soon.is_set():
                     break
+    for line in registering.follow(book):
+        note(visible(line))
     if as_json:
         emit({"plan": document["id"], "run": carrier.run, "carried": [m["id"] for m in todo], "failed": failed, "held": held})
     elif not todo:
@@ -339,6 +342,8 @@ def rollback(
         execution.end_leftovers(carrier.bundle)
         with carrier.stop.listening(note):
             carrier.back(chosen, now)
+    for line in registering.follow(book):
+        note(visible(line))
     say(f"{chosen['id']} is rolled back: {chosen['site']} is served by {chosen['source']['host']}")
 
 

@@ -155,7 +155,7 @@ def setup(
             done = execution.playbook(
                 folder, setting_up.PLAYBOOK, artifacts, lambda text: live.step("operations", "setup", text), stop, *options
             )
-    told = [] if check else _registered(book, cared)
+    told = [] if check else registering.follow(book)
     if as_json:
         emit({"changes": done.changes, "trouble": done.trouble, "ok": done.ok, "register": told, "seconds": round(done.seconds, 1)})
     else:
@@ -176,11 +176,6 @@ def _former(folder: Path) -> dict[str, str]:
         return {name: hosts[name]["ansible_host"] for name, sites in sorted(data["machines"].items()) if sites}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-
-
-def _registered(book: catalogue.Catalogue, cared: list[Cared]) -> list[str]:
-    with book.session() as session:
-        return registering.settle(session, cared, catalogue.now())
 
 
 def _store(space: workspace.Workspace, name: str) -> tuple[Cared, equality.Hosts, str]:
@@ -268,11 +263,7 @@ def write_targets(
 
 def register(as_json: Annotated[bool, Json] = False) -> None:
     """Write into the register where done moves have taken their sites, and take back what moves that were rolled back had written."""
-    space = workspace.find()
-    book = space.open_catalogue()
-    with book.session() as session:
-        cared = care.in_care(session)
-    told = _registered(book, cared)
+    told = registering.follow(workspace.find().open_catalogue())
     if as_json:
         emit(told)
         return

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import model
+from inventory import catalogue, model
 from inventory.errors import InputError
 from inventory.register import ascii_name
 from inventory.register.sheet import Row, Sheet
 from inventory.register.storing import store
 from inventory.register.undoing import undo
-from planner.operations.care import Cared
+from planner.operations.care import Cared, in_care
 
 WHO = "planner"
 
@@ -27,6 +27,12 @@ WHO = "planner"
 def origin(plan: str, move: str) -> str:
     """How the register's history names a move."""
     return f"move {move} of {plan}"
+
+
+def follow(book: catalogue.Catalogue) -> list[str]:
+    """Let the register follow what was moved and taken back up to now; returns what was written, as sentences."""
+    with book.session() as session:
+        return settle(session, in_care(session), catalogue.now())
 
 
 def settle(session: Session, cared: Sequence[Cared], at: datetime) -> list[str]:

@@ -98,9 +98,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("request_", REFUSED)
 def test_nothing_but_sending_is_obeyed(request_, monkeypatch, tmp_path):
-    monkeypatch.setattr(sender, "SITES", tmp_path)
+    monkeypatch.setattr(sender, "SITES", tmp_path / "sites.json")
     monkeypatch.setattr(sender.os, "execv", lambda *_: pytest.fail("it was obeyed"))
-    (tmp_path / "s.json").write_text(json.dumps({"docroot": str(tmp_path), "engine": "", "schema": "", "settings": []}))
+    (tmp_path / "sites.json").write_text(json.dumps({"s": {"docroot": str(tmp_path), "engine": "", "schema": "", "settings": []}}))
     monkeypatch.setattr(sys, "argv", ["backup-source", "s", request_])
     with pytest.raises(SystemExit) as ended:
         sender.main()
@@ -109,8 +109,8 @@ def test_nothing_but_sending_is_obeyed(request_, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("name", ["../s", "t", "", "S"])
 def test_only_sites_in_care_are_sent(name, monkeypatch, tmp_path):
-    monkeypatch.setattr(sender, "SITES", tmp_path)
-    (tmp_path / "s.json").write_text("{}")
+    monkeypatch.setattr(sender, "SITES", tmp_path / "sites.json")
+    (tmp_path / "sites.json").write_text('{"s": {}}')
     monkeypatch.setattr(sys, "argv", ["backup-source", name, "dump"])
     with pytest.raises(SystemExit, match="no such site"):
         sender.main()
@@ -137,11 +137,9 @@ def site(tmp_path, monkeypatch):
     for path in (*docroot.rglob("*"), docroot):  # rsync takes folders' dates of one second for the same
         os.utime(path, ns=(1, 1_200_000_000_123_456_789), follow_symlinks=False)
     (tmp_path / "dump").write_bytes(DUMP)
-    sites = tmp_path / "sites"
-    sites.mkdir()
-    (sites / "s.json").write_text(
-        json.dumps({"docroot": str(docroot), "engine": "mysql", "schema": "s", "settings": [f"{tmp_path}/conf*"]})
-    )
+    sites = tmp_path / "sites.json"
+    own = {"docroot": str(docroot), "engine": "mysql", "schema": "s", "settings": [f"{tmp_path}/conf*"]}
+    sites.write_text(json.dumps({"s": own}))
     (tmp_path / "conf1").write_text("x")
     run = f"""#!{sys.executable}
 import importlib.util, pathlib, sys
@@ -159,17 +157,23 @@ x.main()
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setattr(tool, "SETTINGS", tmp_path / "etc")
     monkeypatch.setattr(tool, "STATE", tmp_path / "state")
     monkeypatch.setattr(tool, "restore_mysql", lambda _site, path: (counted(gzip.decompress(path.read_bytes())), set()))
     monkeypatch.setattr(tool.os, "sync", lambda: None)
     moments = iter(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(days=at) for at in range(10_000))
     monkeypatch.setattr(tool, "now", lambda: next(moments))
-    for folder in ("etc/sites", "state", "store"):
+    for folder in ("state", "store"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "store/.site-backup").touch()
-    (tmp_path / "etc/sites/s.json").write_text(json.dumps({"engine": "mysql"}))
-    store = {"folder": str(tmp_path / "store"), "days": 3, "weeks": 0, "months": 0, "test_days": 7, "free_bytes": 0}
+    store = {
+        "folder": str(tmp_path / "store"),
+        "days": 3,
+        "weeks": 0,
+        "months": 0,
+        "test_days": 7,
+        "free_bytes": 0,
+        "sites": {"s": {"engine": "mysql"}},
+    }
     return tool.Site("s", store), docroot
 
 
@@ -316,7 +320,9 @@ def test_aside(site, tmp_path):
 
 def test_one_site_never_stops_the_others(site, tmp_path, capsys):
     site, _ = site
-    (tmp_path / "etc/sites/broken.json").write_text("{")
+    site.store["sites"]["broken"] = {"engine": ""}
+    (tmp_path / "state/broken").mkdir()
+    (tmp_path / "state/broken/status.json").write_text("{")
     assert tool.nightly(site.store, ["broken", "s"]) == 1
     out = capsys.readouterr().out
     assert "s: backup: ok" in out
@@ -324,6 +330,21 @@ def test_one_site_never_stops_the_others(site, tmp_path, capsys):
     told = tool.status(site.store, ["broken", "s"])["sites"]
     assert told["broken"]["error"]
     assert list(told["s"]["backups"]) == site.there()
+
+
+def test_keys_are_made_once_and_go_with_their_site(site, tmp_path):
+    site, _ = site
+    site.store["sites"] = {"s": {"address": "192.0.2.9", "port": 22, "host_keys": ["ssh-ed25519 AAAA"]}}
+    assert len(tool.prepare(site.store)) == 3
+    key = (tmp_path / "state/s/id_ed25519").read_text()
+    assert stat.S_IMODE((tmp_path / "state/s/id_ed25519").stat().st_mode) == 0o600
+    assert tool.prepare(site.store) == []
+    assert (tmp_path / "state/s/id_ed25519").read_text() == key
+    assert tool.public(site.store)["s"].endswith(" planner-backup:s")
+    assert (tmp_path / "state/s/known_hosts").read_text() == "backup-source ssh-ed25519 AAAA\n"
+    site.store["sites"] = {}
+    assert len(tool.prepare(site.store)) == 2
+    assert not list((tmp_path / "state/s").glob("id_*"))
 
 
 # ---------------------------------------------------------------- what is kept

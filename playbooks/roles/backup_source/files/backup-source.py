@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-SITES = pathlib.Path("/etc/site-backup-source")
+SITES = pathlib.Path("/etc/site-backup-source.json")
 LONG = re.compile(r"--(?:numeric-ids|timeout=[0-9]+|bwlimit=[0-9]+)")
 SHORT = re.compile(r"-[A-Za-rt-z]*(?:e[0-9]*\.[A-Za-z]*)?")
 """An "s" before the "e" would let the client name another path."""
@@ -70,9 +70,9 @@ def settings(site):
 
 def main():
     name, request = [*sys.argv[1:], "", ""][:2]
-    if not re.fullmatch(r"[a-z0-9-]{1,64}", name) or not (SITES / f"{name}.json").exists():
+    site = json.loads(SITES.read_text()).get(name)
+    if site is None:
         refuse("there is no such site here")
-    site = json.loads((SITES / f"{name}.json").read_text())
     os.environ["LC_ALL"] = "C.UTF-8"
     options = rsync_options(request)
     if options is not None:

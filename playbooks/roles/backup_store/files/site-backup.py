@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Backups of sites, fetched from their machines, kept, and restored on trial.  As root on the machine that keeps them.
 
-usage: site-backup nightly | status | backup ID | test ID | restore ID STAMP|newest FOLDER
+usage: site-backup nightly | status | backup ID | test ID | restore ID STAMP|newest FOLDER | prepare | public
 
 A backup is a folder named by its time: `files/` with owners, modes and dates, unchanged ones as hard links to the backup before;
 `database.sql.gz` or `database.dump`; `settings.tar.gz`; `manifest.json` with a SHA-256 of each and the rows of each table.  It is made
@@ -28,6 +28,7 @@ SETTINGS, STATE = pathlib.Path("/etc/site-backup"), pathlib.Path("/var/lib/site-
 CHUNK = 1 << 20
 SECONDS = 6 * 3600
 """No part of one backup may take longer: a machine that hangs must not hold up the others."""
+NAME = re.compile(r"[a-z0-9-]{1,64}")
 STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 SHRUNK = 0.5
 """A backup with fewer than this share of the files or rows of those before it is kept and pointed at."""
@@ -66,12 +67,9 @@ class Site:
     """One site: its settings, its folder of backups, and what is known of them."""
 
     def __init__(self, name, store):
-        if not re.fullmatch(r"[a-z0-9-]{1,64}", name):
-            raise Failed(f"{name!r} is no site's name")
-        path = SETTINGS / "sites" / f"{name}.json"
-        if not path.exists():
-            raise Failed(f"{name} is not among the sites of this machine")
-        self.name, self.store, self.own = name, store, json.loads(path.read_text())
+        if name not in store["sites"] or not NAME.fullmatch(name):
+            raise Failed(f"{name!r} is not among the sites of this machine")
+        self.name, self.store, self.own = name, store, store["sites"][name]
         self.folder, self.state = pathlib.Path(store["folder"]) / name, STATE / name
         self.status = self.state / "status.json"
         if not (pathlib.Path(store["folder"]) / MARK).exists():
@@ -618,6 +616,57 @@ def aside(site, stamp, folder):
             "database": (manifest["database"] or {}).get("file", "")}  # fmt: skip
 
 
+# ---------------------------------------------------------------- keys
+
+SSH_CONFIG = """\
+Host backup-source
+  HostName {address}
+  Port {port}
+  User site-backup
+  HostKeyAlias backup-source
+  UserKnownHostsFile {state}/known_hosts
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking yes
+  IdentityFile {state}/id_ed25519
+  IdentitiesOnly yes
+  BatchMode yes
+  ConnectTimeout 15
+  ServerAliveInterval 15
+  ServerAliveCountMax 4
+"""
+
+
+def prepare(store):
+    """A key for each site, and how its machine is reached; sites that are in care no longer lose theirs.  Returns what changed."""
+    changed = []
+    for name, own in store["sites"].items():
+        state = STATE / name
+        state.mkdir(mode=0o700, exist_ok=True)
+        key = state / "id_ed25519"
+        if not key.exists():
+            made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"planner-backup:{name}", "-f", str(key)]
+            subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+            changed.append(str(key))
+        hosts = "".join(f"backup-source {line}\n" for line in own["host_keys"])
+        for file, text in (("ssh_config", SSH_CONFIG.format(state=state, **own)), ("known_hosts", hosts)):
+            path = state / file
+            if not path.exists() or path.read_text() != text:
+                path.with_suffix(".new").write_text(text)
+                path.with_suffix(".new").replace(path)
+                changed.append(str(path))
+    for key in sorted(STATE.glob("*/id_ed25519*")):
+        if key.parent.name not in store["sites"]:
+            key.unlink()
+            changed.append(str(key))
+    return changed
+
+
+def public(store):
+    """The public keys that there are, by site."""
+    paths = {name: STATE / name / "id_ed25519.pub" for name in store["sites"]}
+    return {name: path.read_text().strip() for name, path in paths.items() if path.exists()}
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -677,13 +726,17 @@ def status(store, names):
 def main():
     os.umask(0o077)
     store = json.loads((SETTINGS / "store.json").read_text())
-    names = sorted(path.stem for path in (SETTINGS / "sites").glob("*.json"))
+    store["sites"] = json.loads((SETTINGS / "sites.json").read_text())
+    names = sorted(store["sites"])
     verb, *words = sys.argv[1:] or [""]
     try:
         if verb == "nightly":
             return 1 if nightly(store, names) else 0
         if verb == "status":
             told = status(store, names)
+        elif verb in {"prepare", "public"}:
+            changed = prepare(store) if verb == "prepare" else []
+            told = {"changed": changed, "public": public(store)}
         elif verb in {"backup", "test"} and len(words) == 1:
             told = tried(Site(words[0], store), verb)
         elif verb == "restore" and len(words) == 3:
