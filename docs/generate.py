@@ -1,7 +1,7 @@
 """The generated pages of `docs/`, written from the code that they describe, so that they cannot lag behind it.
 
 In: the typer application, the rules, the error tree, the probes, the modules' docstrings.  Out: `commands.md`, `rules.md`,
-`exit-codes.md`, `probes.md`, and the module table of `architecture.md`.  `python docs/generate.py` writes what has changed;
+`steps.md`, `exit-codes.md`, `probes.md`, and the module table of `architecture.md`.  `python docs/generate.py` writes what has changed;
 with `--check` it writes nothing, names the stale pages and leaves with 1.
 """
 
@@ -11,6 +11,7 @@ import ast
 import collections
 import difflib
 import inspect
+import itertools
 import re
 import sys
 import textwrap
@@ -31,7 +32,7 @@ from inventory import collector, errors  # noqa: E402
 from inventory.probes import registry  # noqa: E402
 from inventory.probes.base import Probe  # noqa: E402
 from inventory.ssh import elevation  # noqa: E402
-from planner import policy, wording  # noqa: E402
+from planner import journal, movesteps, policy, wording  # noqa: E402
 from planner.cli import app  # noqa: E402
 
 NOTICE = "<!-- Written by docs/generate.py: change {source}, then run `python docs/generate.py`. -->\n"
@@ -192,6 +193,48 @@ def _effect(rule: policy.Rule) -> str:
     return rule.effect + extra + (f", {rule.effort_h:g} h" if rule.effort_h else "")
 
 
+# ---------------------------------------------------------------- steps
+
+
+def steps_page() -> str:
+    """The machine that each step goes through, and each placement's steps with their gates and undoing."""
+    lines = [
+        "# Steps of a move, and the machine that each goes through",
+        NOTICE.format(source="planner/movesteps.py and planner/journal.py"),
+        "A run writes a line into the journal before and after each step. From these lines alone the next run knows where a move stands.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "  [*] --> waiting",
+    ]
+    lines += [f"  {before} --> {after}: {event}" for event, (froms, after) in journal.TRANSITIONS.items() for before in froms]
+    lines += ["```", "", *_prose(inspect.cleandoc(_attribute_text(journal, "TRANSITIONS"))).splitlines()]
+    for placement, steps in movesteps.TABLE.items():
+        lines += ["", f"## {placement}", "", "```mermaid", "flowchart LR"]
+        lines += [f'  {step.name}["{step.name}"]' for step in steps]
+        lines += [f"  {one.name} --> {two.name}" for one, two in itertools.pairwise(steps)]
+        released = sorted({(step.name, back) for step in steps for back in step.on_failure if back != step.name})
+        lines += [f"  {name} -. fails .-> {back}" for name, back in released]
+        head = "| step | when | needs a go | taken back by itself when it fails | has an undo | has to itself |"
+        lines += ["```", "", head, "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {step.name} | {step.when} | {'yes' if step.go else ''} | {', '.join(step.on_failure)} | {'yes' if step.undo else ''} "
+            f"| {', '.join(step.changes)} |"
+            for step in steps
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _attribute_text(module: Any, name: str) -> str:
+    """The text below a module's constant."""
+    body = ast.parse(inspect.getsource(module)).body
+    for one, two in itertools.pairwise(body):
+        target = one.target if isinstance(one, ast.AnnAssign) else one.targets[0] if isinstance(one, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id == name and isinstance(two, ast.Expr) and isinstance(two.value, ast.Constant):
+            return str(two.value.value)
+    raise LookupError(name)
+
+
 # ---------------------------------------------------------------- exit codes
 
 
@@ -340,6 +383,7 @@ def _fence(text: str) -> list[str]:
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "rules.md": rules_page,
+    "steps.md": steps_page,
     "exit-codes.md": exit_codes_page,
     "probes.md": probes_page,
     "architecture.md": architecture_page,

@@ -386,6 +386,47 @@ class Agreement(Base):
     withdrawn_by: Mapped[str] = mapped_column(String(64), default="")
 
 
+class GoAhead(Base):
+    """Somebody's word that one step of one move may begin, for the plan as it was then (by its fingerprint)."""
+
+    __tablename__ = "go_ahead"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan_id: Mapped[str] = mapped_column(String(64), index=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    move: Mapped[str] = mapped_column(String(255))
+    step: Mapped[str] = mapped_column(String(32))
+    by: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Lease(Base):
+    """Who works on a move, or changes a machine, just now; whoever does not renew it in time has lost it."""
+
+    __tablename__ = "lease"
+    name: Mapped[str] = mapped_column(_name(300), primary_key=True)  # move:ID or machine:NAME
+    holder: Mapped[str] = mapped_column(String(255))  # of one run in one process
+    who: Mapped[str] = mapped_column(String(255), default="")  # for people
+    until: Mapped[datetime]
+
+
+class Audit(Base):
+    """One line of the audit log.  The database refuses to change or delete any."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    by: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(_name(600), default="")
+    plan_id: Mapped[str] = mapped_column(String(64), default="")
+    fingerprint: Mapped[str] = mapped_column(String(64), default="")
+    run: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
 class Journal(Base):
     """One line of the journal of moves: written before and after each step, never changed afterwards."""
 

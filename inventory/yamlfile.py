@@ -44,7 +44,7 @@ class Document:
             for item in error.errors():
                 where = self.place([part for part in item["loc"] if isinstance(part, (str, int))])
                 shown = ".".join(str(part) for part in item["loc"]) or "the file"
-                problems.append(f"{where}: {shown}: {item['msg']}")
+                problems.append(f"{where}: {shown}: {item['msg'].removeprefix('Value error, ')}")
             raise ConfigurationError(problems) from error
 
 

@@ -46,7 +46,7 @@ planner plan approve --by "the head of operations" --despite "this is a lab"
 
 say "planner run: four moves, while visitors and an editor are at work; the fifth waits for its unit's signature"
 $LAB ctl -- "$ROOT/.venv/bin/python" "$ROOT/lab/visitors.py" "$WORK/runs/visitors.log" &
-planner run --yes
+planner run --yes --any-time "the demo runs by day"
 sleep 1; touch "$WORK/runs/visitors.log.stop"; wait
 python3 lab/visitors.py --summary "$WORK/runs/visitors.log"
 
@@ -62,7 +62,7 @@ for n in 1 2 3 4 5 6; do ask curl -s -o /dev/null -w '%{http_code} ' "http://www
 $LAB start node1
 
 say "a second run, and what setting up the destinations again would change: nothing"
-planner run --yes
+planner run --yes --any-time "the demo runs by day"
 planner drift
 say "planner rollback: one move taken back, with what was written since"
 planner rollback events.phys.campus.test --yes

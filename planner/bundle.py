@@ -72,14 +72,18 @@ def environment() -> Environment:
     )
 
 
-def templates(placement: str) -> dict[str, str]:
-    """The playbook templates of a placement: step (or `undo-step`) → template.  Its own go before those in `move/`, which all may have."""
+def templates(placement: str, profile: str = "") -> dict[str, str]:
+    """The playbook templates of a placement: step (or `undo-step`) → template.  Its own go before those in `move/`, which all may have.
+
+    Those of a static export go before the site cluster's.
+    """
+    folders = [*([profile] if movesteps.exported({"placement": placement, "profile": profile}) else []), placement, "move"]
     root = shipped("templates") / "playbooks"
     wanted = [name for step in movesteps.TABLE[placement] if step.work == "playbook" for name in (step.name, f"undo-{step.name}")]
     wanted += [f"undo-{step.name}" for step in movesteps.TABLE[placement] if step.work != "playbook"]
     found: dict[str, str] = {}
     for name in wanted:
-        places = [f"{folder}/{name}.yml.j2" for folder in (placement, "move") if (root / folder / f"{name}.yml.j2").exists()]
+        places = [f"{folder}/{name}.yml.j2" for folder in folders if (root / folder / f"{name}.yml.j2").exists()]
         found |= {name: places[0]} if places else {}
     return found
 
@@ -196,8 +200,9 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "front": move["destination"]["front"],
             "cluster": bool(move["destination"]["node_addresses"]),
             "tls": move["source"]["certificate"] is not None,
+            "export": movesteps.exported(move),
         }
-        for step, template in templates(move["placement"]).items():
+        for step, template in templates(move["placement"], move["profile"]).items():
             if move["dns"] is not None or not movesteps.step(move["placement"], step.removeprefix("undo-")).dns:
                 text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
                 out[f"{base}/{playbook_name(move['placement'], step)}"] = text

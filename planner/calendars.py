@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, time, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -35,6 +36,23 @@ def _day(value: Any) -> Any:
     return value
 
 
+def _hour(value: Any) -> Any:
+    """Only `22:00`: YAML's older readers take it for a number of minutes."""
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value, re.ASCII):
+        raise ValueError("an hour is written 22:00")
+    return time.fromisoformat(value)
+
+
+def _zone(value: Any) -> Any:
+    try:
+        ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no time zone of this machine: Asia/Shanghai is one where tzdata is installed") from None
+    return value
+
+
 def _some(value: Any) -> Any:
     """A list with something in it.  (A minimum length would also complain of a list whose only entry is wrong.)"""
     if isinstance(value, (list, tuple)) and not value:
@@ -52,6 +70,7 @@ def _codes(value: Any) -> Any:
 
 Day = Annotated[date, BeforeValidator(_day)]
 Units = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_codes)]
+Hour = Annotated[time, BeforeValidator(_hour)]
 Hours = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Days = Annotated[int, Field(ge=0, le=3650)]
@@ -81,9 +100,22 @@ class _Range(_Strict):
 
 
 class Nights(_Strict):
-    """What one night can take."""
+    """What one night can take, and its hours: from an evening to the next morning (or within one day), in the calendar's zone.
+
+    Without hours a night is the whole of its day and the morning after it.
+    """
 
     cutovers: Count = 5
+    first: Hour | None = Field(default=None, alias="from")
+    until: Hour | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Nights:
+        if (self.first is None) != (self.until is None):
+            raise ValueError("from and until are given together")
+        if self.first is not None and self.first == self.until:
+            raise ValueError("from and until are the same hour")
+        return self
 
 
 class Blackout(_Range):
@@ -154,6 +186,12 @@ class Calendar(_Strict):
     ttl_lead: Annotated[int, Field(ge=0, le=24 * 365)] = 24
     trial_days: Days = 45
     horizon_days: Annotated[int, Field(ge=1, le=20_000)] = 730
+    zone: Annotated[str, BeforeValidator(_zone)] | None = None
+
+    @property
+    def tz(self) -> tzinfo | None:
+        """The time zone of days and hours; None: this machine's own."""
+        return ZoneInfo(self.zone) if self.zone else None
 
     @property
     def stated(self) -> bool:
@@ -207,7 +245,8 @@ SKELETON = """\
 notice_days: 30                # a unit gets its letter this long before its cutover
 reminder_days: 7               # and a reminder this long before
 weekdays: [mon, tue, wed, thu] # evenings on which sites are cut over
-nights: {cutovers: 5}          # cutovers in one night
+nights: {cutovers: 5}          # cutovers in one night; with {cutovers: 5, from: "22:00", until: "06:00"} only in these hours
+# zone: Asia/Shanghai          # of days and hours; without it, the zone of the machine on which planner runs
 
 blackouts:
 #  - {name: Term start, name_zh: 开学, from: 2026-08-31, until: 2026-09-11, units: all}

@@ -114,19 +114,33 @@ def over_https(move: Mapping[str, Any]) -> list[str]:
     return list(certificate["hosts"] or move["names"]) if certificate else []
 
 
-def _files(move: Mapping[str, Any], hosts: Hosts) -> FilesComparison:
-    """The docroot against each place that serves it; of several nodes the worst counts, with the node in the name of what differs."""
+Place = tuple[str, str, str]
+"""What begins the names of what differs there, an address, a folder."""
+
+
+def places_of(move: Mapping[str, Any]) -> list[Place]:
+    """Where the files of a moved site lie: at the receiver, and on each node that serves them."""
     destination = move["destination"]
     places = [("", destination["receiver_address"], destination["docroot"])]
     if destination["front"]:
         docroot = f"/srv/cluster/sites/{destination['account']}/htdocs"
         places += [(f"{node}: ", address, docroot) for node, address in sorted(destination["node_addresses"].items())]
+    return places
+
+
+def _files(move: Mapping[str, Any], hosts: Hosts) -> FilesComparison:
+    """The docroot against each place that serves it."""
+    places = places_of(move)
     own = configuration_path(move)
     ignore = ["*/.planner-*", ".planner-*", *([_literal(own)] if own else [])]
     wanted = [(move["source"]["address"], move["source"]["docroot"]), *((address, docroot) for _, address, docroot in places)]
     with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
-        source, *copies = pool.map(lambda place: _checksums(hosts, *place), wanted)
-    results = [(name, contents.compare_files(source, copy, ignore)) for (name, _, _), copy in zip(places, copies, strict=True)]
+        source, *copies = pool.map(lambda place: checksums(hosts, *place), wanted)
+    return together([(name, contents.compare_files(source, copy, ignore)) for (name, _, _), copy in zip(places, copies, strict=True)])
+
+
+def together(results: Sequence[tuple[str, FilesComparison]]) -> FilesComparison:
+    """Several places as one: the worst counts, and what differs has its place in its name."""
     worst = next((r for _, r in results if r.verdict == "different"), next((r for _, r in results if r.verdict != "equal"), results[0][1]))
 
     def marked(kind: str) -> tuple[contents.ContentDifference, ...]:
@@ -136,7 +150,7 @@ def _files(move: Mapping[str, Any], hosts: Hosts) -> FilesComparison:
             for item in getattr(result, kind)
         )
 
-    where = f" on each of {len(places)} machines" if len(places) > 1 and worst.verdict == "equal" else ""
+    where = f" on each of {len(results)} machines" if len(results) > 1 and worst.verdict == "equal" else ""
     return FilesComparison(
         worst.verdict, worst.reason + where, worst.compared, marked("differences"), marked("not_compared"), results[0][1].ignored
     )
@@ -147,7 +161,8 @@ def _literal(path: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in path)
 
 
-def _checksums(hosts: Hosts, address: str, docroot: str) -> Mapping[str, contents.Entry]:
+def checksums(hosts: Hosts, address: str, docroot: str) -> Mapping[str, contents.Entry]:
+    """All files of a folder.  Raises HostError when it cannot be read."""
     status, text = hosts.run(address, contents.CHECKSUM_SCRIPT, docroot)
     if status in {2, 3}:
         raise HostError("partial", f"{address}: {docroot} could not be read", hint="is the directory there, is sha256sum installed?")

@@ -1,197 +1,38 @@
-"""Moves carried out: the only importer of ansible_runner.  Each step is journalled before and after; what was frozen is always released.
+"""One move carried out, and back.  Each step is journalled before and after; what was frozen is always released.
 
 In: a plan, its bundle, the catalogue.  Out: journal rows, comparisons, `runs/<id>/` with ansible-runner's artifacts.
 
 A step is a playbook of the bundle, but for `verify`, which compares source and destination.  When freeze, sync or verify fails, the
 freeze is taken back at once; when the cutover fails, the cutover too: visitors and editors have the old site again, and nothing that the
 destination already holds is lost.  Interrupted (Ctrl-C, `kill -9`, power), a move stays where it is and the next run goes on there.
+
+Several moves may be carried out at once, each in a thread of its own (`dispatch.py`).  A step that changes a machine's shared configuration
+has that machine to itself meanwhile.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-import queue
-import shlex
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import ansible_runner
-
 from inventory import catalogue, model
-from inventory.errors import MissingProgram, PlannerError, RunError
-from planner import approvals, bundle, certificates, closing, equality, movesteps, verification
-from planner.journal import ROLLBACK, MoveState, Writer
+from inventory.errors import PlannerError, RunError
+from planner import approvals, bundle, certificates, closing, equality, leases, movesteps, publishing, verification
+from planner.gates import Gates
+from planner.journal import REHEARSAL, ROLLBACK, MoveState, Writer
+from planner.playing import Outcome, Stop, playbook
 
 BEFOREHAND = ("lower-ttl", "provision")
 """Before these a site's certificate is looked at: the first step, and the one that takes it to the destination."""
 
 Say = Callable[[str, str, str], None]
 """(move, step, text): what is going on, for a live view."""
-
-
-@dataclass
-class Outcome:
-    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words, `proved` our scripts'."""
-
-    ok: bool
-    changes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    trouble: list[str] = field(default_factory=list)
-    proved: list[str] = field(default_factory=list)
-    cancelled: bool = False
-
-
-class Stop:
-    """Ctrl-C: the first lets the running step end and stops before the next, the second ends the running playbook."""
-
-    def __init__(self) -> None:
-        self.soon = threading.Event()
-        self.now = threading.Event()
-
-    @contextmanager
-    def listening(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Take SIGINT and SIGTERM while moves run, and give them back."""
-
-        def handle(_number: int, _frame: FrameType | None) -> None:
-            if self.soon.is_set():
-                self.now.set()
-            else:
-                self.soon.set()
-                say("stopping after this step; once more to stop it in the middle")
-
-        kept = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in kept.items():
-                signal.signal(number, handler)
-
-
-def program() -> Path:
-    """ansible-playbook, as it stands beside this Python."""
-    return Path(sys.executable).parent / "ansible-playbook"
-
-
-def playbook(folder: Path, name: str, artifacts: Path, say: Callable[[str], None], stop: Stop, *options: str) -> Outcome:
-    """Run one playbook of a bundle with more options of ansible-playbook.  Raises MissingProgram."""
-    if not program().exists():
-        raise MissingProgram(f"{program()} is not there", hint="install ansible-core into the planner's environment")
-    artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
-    events: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
-    outcome = Outcome(False)
-
-    def listen() -> None:
-        # ansible-runner's own thread must never wait for ours, nor see an exception of ours: it only fills the queue
-        while (event := events.get()) is not None:
-            _take(event, outcome, say)
-
-    def handler(event: Mapping[str, Any]) -> bool:
-        events.put(event)
-        return True
-
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    begun = time.monotonic()
-    kept = signal.getsignal(signal.SIGINT)
-    try:
-        runner = ansible_runner.run(
-            private_data_dir=str(artifacts),
-            project_dir=str(folder),
-            playbook=name,
-            inventory=str(folder / "inventory" / "hosts.json"),
-            envvars={
-                "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
-                "PATH": f"{program().parent}:{os.environ.get('PATH', '/usr/bin:/bin')}",
-                "ANSIBLE_LOCALHOST_WARNING": "False",
-                "ANSIBLE_NOCOLOR": "True",
-                "LC_ALL": "C.UTF-8",
-            },
-            cmdline=shlex.join(options) or None,
-            event_handler=handler,
-            cancel_callback=stop.now.is_set,
-            suppress_env_files=True,
-            quiet=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, kept)  # ansible-runner leaves its own
-        events.put(None)
-        listener.join(timeout=30)
-    outcome.seconds = time.monotonic() - begun
-    outcome.cancelled = runner.status == "canceled"
-    outcome.ok = runner.status == "successful"
-    if not outcome.ok and not outcome.trouble:
-        outcome.trouble.append("stopped" if outcome.cancelled else _unreported(runner, artifacts))
-    return outcome
-
-
-def _unreported(runner: Any, artifacts: Path) -> str:
-    """What ansible-playbook itself said when no task could: a role that cannot be read, an inventory that is broken."""
-    with runner.stdout as text:
-        lines = [line.strip() for line in text if "ERROR" in line][:3]
-    return " ".join(lines) or f"ansible-playbook ended with {runner.rc}, see {artifacts}"
-
-
-def _take(event: Mapping[str, Any], outcome: Outcome, say: Callable[[str], None]) -> None:
-    data = event.get("event_data") or {}
-    kind, result = event.get("event"), data.get("res") or {}
-    if kind == "runner_on_ok":
-        outcome.proved += [line.partition("planner: proved: ")[2] for line in _lines(result) if line.startswith("planner: proved: ")]
-    if kind == "playbook_on_task_start":
-        say(str(data.get("name") or data.get("task") or ""))
-    elif kind == "runner_on_ok" and result.get("changed"):
-        outcome.changes.append(f"{data.get('host')}: {data.get('task')}")
-    elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
-        outcome.trouble.append(f"{data.get('host')}: {data.get('task')}: {_words(result)}")
-
-
-def _lines(result: Mapping[str, Any]) -> list[str]:
-    return str(result.get("stdout") or "").splitlines()
-
-
-def _words(result: Mapping[str, Any]) -> str:
-    """What a failed task says: our scripts' own sentence if there is one."""
-    for key in ("stdout", "stderr", "msg", "module_stderr"):
-        text = str(result.get(key) or "")
-        for line in text.splitlines():
-            if "planner: failed:" in line:
-                return line.partition("planner: failed:")[2].strip()
-    return str(result.get("msg") or result.get("stderr") or result.get("stdout") or "no reason given").strip()[:2000]
-
-
-def end_leftovers(folder: Path, seconds: float = 10.0) -> int:
-    """End playbooks of this bundle that a killed planner left behind: two at once would do things twice.  Returns how many there were."""
-    found = _playbooks_in(folder)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in _playbooks_in(folder):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
-        until = time.monotonic() + seconds
-        while _playbooks_in(folder) and time.monotonic() < until:
-            time.sleep(0.1)
-    return len(found)
-
-
-def _playbooks_in(folder: Path) -> list[int]:
-    pids = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"ansible-playbook" in (entry / "cmdline").read_bytes() and (entry / "cwd").readlink() == folder.resolve():
-                pids.append(int(entry.name))
-        except OSError:
-            continue
-    return [pid for pid in pids if pid != os.getpid()]
 
 
 @dataclass
@@ -206,22 +47,60 @@ class Carrier:
     run: str
     say: Say
     stop: Stop = field(default_factory=Stop)
+    gates: Gates | None = None
+    holder: leases.Holder | None = None
 
     def _note(self, move: Mapping[str, Any], now: MoveState, step: str, event: str, attempt: int = 1, **detail: Any) -> None:
         """One line of the journal, on disk first, then in the state that this run goes by."""
-        Writer(self.book, str(self.plan["id"]), self.run).write(move["id"], step, event, attempt, **detail)
+        Writer(self.book, self.plan, self.run, holder=self.holder).write(move["id"], step, event, attempt, **detail)
         now.take(step, event, str(detail.get("error", "")))
 
-    def forward(self, move: Mapping[str, Any], now: MoveState, until: str = "") -> None:
-        """All steps that are left, up to `until`.  Raises RunError with what failed, after what was frozen is released."""
+    def forward(self, move: Mapping[str, Any], now: MoveState, until: str = "") -> str:
+        """All steps that are left, up to `until`.  Raises RunError with what failed, after what was frozen is released.
+
+        Returns '' or why it is held at a gate.  What was frozen is released there, too: nobody knows for how long it would stay so.
+        """
         for begun in now.undo_first:
             self._undo(move, now, begun)
         while step := now.next:
             if self.stop.soon.is_set():
                 raise RunError(f"{move['id']}: stopped before {step}", hint="planner run goes on there")
+            if reason := self.gates.closed(move, step) if self.gates else "":
+                self._release(move, now, step)
+                return f"{step}: {reason}"
             self._apply(move, now, step)
             if step == until:
-                return
+                break
+        return ""
+
+    def rehearse(self, move: Mapping[str, Any], now: MoveState) -> dict[str, Any]:
+        """Prepare the move, then copy and compare while the source is in use.  Returns each step's seconds and what the comparison said.
+
+        Raises RunError when a step fails.  What differs may have been written meanwhile: that is told and is no failure; a run copies anew.
+        """
+        last = movesteps.prepared(move["placement"])
+        if now.steps[last] != "done" and (held := self.forward(move, now, last)):
+            raise RunError(f"{move['id']}: {held}", hint="planner plan show tells its dates")
+        attempt = sum(now.attempts.values()) + 1
+        seconds: dict[str, float] = {}
+        said: dict[str, Any] = {}
+        try:
+            for kind in movesteps.rehearsed(move["placement"]):
+                begun = time.monotonic()
+                if kind.work == "compare":
+                    result = publishing.compare(move, self.hosts, self.exports)
+                    said = {"verdict": result.verdict, "compared": result.reason, "first": _first(result)}
+                else:
+                    if movesteps.work(move, kind.name) == "export":
+                        self._crawled(move, kind.name)
+                    self._play(move, kind.name, attempt)
+                seconds[kind.name] = round(time.monotonic() - begun, 1)
+                self.say(move["id"], kind.name, f"done in {seconds[kind.name]:.1f} s")
+        except (PlannerError, OSError) as error:
+            self._note(move, now, REHEARSAL, "failed", error=str(error)[:4000])
+            raise RunError(f"{move['id']}: rehearsal: {error}", hint="the site is served and written to where it was") from error
+        self._note(move, now, REHEARSAL, "done", steps=seconds, **said)
+        return {"steps": seconds, **said}
 
     def back(self, move: Mapping[str, Any], now: MoveState) -> None:
         """Take back every step that may have left something, the last one first.  Raises RunError."""
@@ -238,12 +117,13 @@ class Carrier:
         self._note(move, now, step, "started", attempt)
         begun = time.monotonic()
         try:
-            kind = movesteps.step(move["placement"], step)
-            if kind.work == "sign-off":
+            work = movesteps.work(move, step)
+            if work == "sign-off":
                 detail = self._signed(move)
             else:
                 before = self._certificate(move) if step in BEFOREHAND else {}
-                detail = before | (self._verify(move) if kind.work == "compare" else self._play(move, step, attempt))
+                before |= self._crawled(move, step) if work == "export" else {}
+                detail = before | (self._verify(move) if work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
                 detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
         except (PlannerError, OSError) as error:
@@ -283,11 +163,24 @@ class Carrier:
         artifacts = self.runs / self.run / move["id"] / f"{playing.removesuffix('.yml')}-{attempt}"
         # services may not have heard of what the attempt before had written: a handler runs after its file
         again = ("--extra-vars", '{"planner_again": true}') if attempt > 1 else ()
-        outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
+        with self._alone(move, step):
+            outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
         if not outcome.ok:
             raise RunError("; ".join(outcome.trouble)[:4000])
         found = {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
         return found | ({"proved": "; ".join(outcome.proved)} if outcome.proved else {})
+
+    @contextmanager
+    def _alone(self, move: Mapping[str, Any], step: str) -> Iterator[None]:
+        """No other move changes meanwhile what this step changes: a web server tests all of its sites before it takes up one."""
+        names = machines(move, movesteps.changes(move, step.removeprefix("undo-")))
+        if not names:
+            yield
+            return
+        own = leases.Holder(self.book, self.run, lost=self.stop.now.set)
+        stopped = self.stop.now if step.startswith("undo-") else self.stop.soon  # what is taken back is waited for
+        with own.working(), own.machines(names, lambda text: self.say(move["id"], step, text), stopped.is_set):
+            yield
 
     def _certificate(self, move: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing is changed for a site whose certificate cannot be carried.  Raises RunError with all reasons."""
@@ -303,9 +196,19 @@ class Carrier:
             raise RunError(f"the certificate {given['path']} cannot be carried: {'; '.join(judged.refused)}")
         return {"certificate": "; ".join(judged.remarks)} if judged.remarks else {}
 
+    @property
+    def exports(self) -> Path:
+        """Where static exports are kept on this machine."""
+        return self.runs / "exports"
+
+    def _crawled(self, move: Mapping[str, Any], step: str) -> dict[str, Any]:
+        """The source of a static export, crawled on this machine; the step's playbook publishes what came of it."""
+        tell = functools.partial(self.say, move["id"], step)
+        return publishing.crawled(move, step, self.exports, catalogue.now(), tell, self.stop.now.is_set)
+
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
-        result = equality.compare(move, self.hosts)
+        result = publishing.compare(move, self.hosts, self.exports)
         with self.book.session() as session:
             session.add(
                 model.Comparison(
@@ -351,10 +254,19 @@ class Carrier:
         return {"passed_on": f"{len(answered)} pages"}
 
 
+def machines(move: Mapping[str, Any], sides: Sequence[movesteps.Side]) -> list[str]:
+    """The machines of a move's sides, by name."""
+    destination = move["destination"]
+    found = [move["source"]["host"]] if "source" in sides else []
+    if "destination" in sides:
+        found += [destination.get("receiver"), destination.get("front"), *destination.get("node_addresses", {})]
+    return sorted({str(name) for name in found if name})
+
+
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
-    for word in ("signed", "proved"):
+    for word in ("signed", "proved", "exported"):
         if word in detail:
             return f": {detail[word]}"
     if "certificate" in detail:

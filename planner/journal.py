@@ -1,10 +1,8 @@
 """The journal of moves: what was begun, done, failed and taken back, and what follows from it.  Pure but for `write` and `read`.
 
 In: the journal's rows of one move, in order.  Out: the state of each of its steps and what is to be done next.  A row is written before
-and after each step and never changed, so that the next run after a `kill -9` knows where the last one stood:
-
-    waiting ──started──▶ started ──done──▶ done          undo-started ──undone──▶ waiting (and every later step with it)
-                            └────failed──▶ failed        undo-started ──undo-failed──▶ undo-failed
+and after each step and never changed, so that the next run after a `kill -9` knows where the last one stood.  `TRANSITIONS` is the machine
+that a step goes through; docs/steps.md draws it.
 """
 
 from __future__ import annotations
@@ -18,13 +16,30 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import catalogue, model
+from planner import audit, leases
 
-EVENTS = ("started", "done", "failed", "undo-started", "undone", "undo-failed")
+TRANSITIONS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "started": (("waiting", "started", "failed", "done"), "started"),
+    "done": (("started",), "done"),
+    "failed": (("started",), "failed"),
+    "undo-started": (("started", "done", "failed", "undoing", "undo-failed"), "undoing"),
+    "undone": (("started", "done", "failed", "undoing", "undo-failed"), "waiting"),
+    "undo-failed": (("undoing",), "undo-failed"),
+}
+"""Event → the states in which a step may be when it is written, and the one that it leads to.
+
+`started` of a step that is started already is one that was cut off; of one that is done, a copy that is made afresh.  `undone` without an
+`undo-started` before it is that of a step which has nothing to take back.  With `started` and `undone` all later steps wait again.
+"""
+EVENTS = tuple(TRANSITIONS)
 ROLLBACK = "rollback"
 """Stands where a step stands, in the line that ends a rollback."""
 BY_HAND = "by-hand"
 """Stands where a step stands, in the line by which somebody says that a move that people carry out is done (or is not, after all)."""
-_STATES = {"started": "started", "done": "done", "failed": "failed", "undo-started": "undoing", "undo-failed": "undo-failed"}
+REHEARSAL = "rehearsal"
+"""Stands where a step stands, in the line that tells how a rehearsal went; it changes nothing that a run goes by."""
+TOLD = ("error", "compared", "signed", "by", "on", "proved", "seconds")
+"""What of a line's detail the audit log has, too."""
 
 
 @dataclass
@@ -91,8 +106,7 @@ class MoveState:
             self.rolled_back, self.error = False, ""
         elif event in {"failed", "undo-failed"}:
             self.error = error
-        if event != "undone":
-            self.steps[step] = _STATES[event]
+        self.steps[step] = TRANSITIONS[event][1]
         if event in {"started", "undone"}:  # what came later was built on this step
             names = list(self.steps)
             first = names.index(step) + (event == "started")
@@ -167,18 +181,27 @@ def _same(move: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Writer:
-    """Appends to the journal of one plan, each line in a transaction of its own."""
+    """Appends to the journal of one plan, and to the audit log, each line in a transaction of its own.
+
+    `holder` has the move's lease: a planner that has lost it to another one writes nothing more.
+    """
 
     book: catalogue.Catalogue
-    plan: str
+    plan: Mapping[str, Any]
     run: str
     clock: Callable[[], datetime] = catalogue.now
+    holder: leases.Holder | None = None
 
     def write(self, move: str, step: str, event: str, attempt: int = 1, **detail: Any) -> None:
-        """One line; it is on disk when this returns."""
+        """One line; it is on disk when this returns.  Raises RunError when the move's lease was lost."""
+        identity, now = str(self.plan["id"]), self.clock()
         with self.book.session() as session:
+            if self.holder is not None:
+                self.holder.check(session, f"move:{move}")
             session.add(
-                model.Journal(
-                    plan_id=self.plan, move=move, step=step, event=event, at=self.clock(), attempt=attempt, run=self.run, detail=detail
-                )
+                model.Journal(plan_id=identity, move=move, step=step, event=event, at=now, attempt=attempt, run=self.run, detail=detail)
             )
+            audit.add(
+                session, event, f"{move} {step}", plan=identity, fingerprint=str(self.plan.get("fingerprint", "")), run=self.run, at=now,
+                **{key: value for key, value in detail.items() if key in TOLD},
+            )  # fmt: skip

@@ -9,46 +9,63 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Work = Literal["playbook", "compare", "sign-off"]
-"""`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for."""
+Work = Literal["playbook", "compare", "sign-off", "export"]
+"""`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for;
+`export`: the planner's machine crawls the source, then a playbook publishes what came of it."""
+
+
+When = Literal["any time", "preparation", "window"]
+"""`preparation`: from the day on which the move's preparation begins; `window`: in the hours of its night."""
+Side = Literal["source", "destination"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step.  `on_failure`: what is taken back at once when it fails, in that order; `dns`: without a zone of ours nothing is to do."""
+    """One step.
+
+    `on_failure`: what is taken back at once when it fails, in that order; `dns`: without a zone of ours nothing is to do; `go`: somebody
+    has to say that it may begin; `changes`: machines whose shared configuration it changes, so that no other move's step does it meanwhile;
+    `rehearsed`: it may be done while the source is in use, to see whether it works and how long it takes.
+    """
 
     name: str
     work: Work = "playbook"
     undo: bool = False
     on_failure: tuple[str, ...] = ()
     dns: bool = False
+    when: When = "any time"
+    go: bool = False
+    changes: tuple[Side, ...] = ()
+    rehearsed: bool = False
 
+
+BOTH: tuple[Side, ...] = ("source", "destination")
 
 SITE = (
-    Step("lower-ttl", undo=True, dns=True),
-    Step("provision", undo=True),
-    Step("preseed"),
-    Step("freeze", undo=True, on_failure=("freeze",)),
-    Step("sync", on_failure=("freeze",)),
-    Step("verify", work="compare", on_failure=("freeze",)),
-    Step("cutover", undo=True, on_failure=("cutover", "freeze")),
-    Step("watch"),
+    Step("lower-ttl", undo=True, dns=True, when="preparation"),
+    Step("provision", undo=True, when="preparation", changes=BOTH),
+    Step("preseed", when="preparation"),
+    Step("freeze", undo=True, on_failure=("freeze",), when="window", go=True, changes=("source",)),
+    Step("sync", on_failure=("freeze",), rehearsed=True),
+    Step("verify", work="compare", on_failure=("freeze",), rehearsed=True),
+    Step("cutover", undo=True, on_failure=("cutover", "freeze"), when="window", go=True, changes=BOTH),
+    Step("watch", changes=("source",)),
 )
 """A site that goes to a server of ours."""
 
 RETIRE = (
     Step("sign-off", work="sign-off"),
-    Step("lower-ttl", undo=True, dns=True),
-    Step("provision", undo=True),
+    Step("lower-ttl", undo=True, dns=True, when="preparation"),
+    Step("provision", undo=True, when="preparation", changes=BOTH),
     # frozen before it is archived: a failure releases it, and the next run archives what it has become since
-    Step("freeze", undo=True, on_failure=("freeze",)),
+    Step("freeze", undo=True, on_failure=("freeze",), when="window", go=True, changes=("source",)),
     Step("archive", on_failure=("freeze",)),
     Step("verify", on_failure=("freeze",)),
-    Step("cutover", undo=True, on_failure=("cutover", "freeze")),
-    Step("watch"),
-    Step("decommission", undo=True),
+    Step("cutover", undo=True, on_failure=("cutover", "freeze"), when="window", go=True, changes=BOTH),
+    Step("watch", changes=("source",)),
+    Step("decommission", undo=True, changes=("source",)),
 )
 """A site that is closed: its archive is kept, the front answers for its names, its old host keeps everything."""
 
@@ -64,6 +81,40 @@ def steps(placement: str) -> tuple[str, ...]:
 def step(placement: str, name: str) -> Step:
     """A step of a placement.  Raises KeyError for one that it does not have."""
     return {one.name: one for one in TABLE[placement]}[name]
+
+
+EXPORT = "static-export"
+"""The profile of a site that becomes plain files on the site cluster; also the folder of its own playbooks."""
+_CRAWLED = ("preseed", "sync")
+
+
+def exported(move: Mapping[str, Any]) -> bool:
+    """Whether the site moves as a static export: its pages are crawled, its program is not copied."""
+    return bool(move["placement"] == "site-cluster" and move.get("profile") == EXPORT)
+
+
+def work(move: Mapping[str, Any], name: str) -> Work:
+    """What a step of this move is.  Raises KeyError for one that it does not have."""
+    kind = step(move["placement"], name)
+    return "export" if exported(move) and name in _CRAWLED else kind.work
+
+
+def changes(move: Mapping[str, Any], name: str) -> tuple[Side, ...]:
+    """Whose shared configuration a step of this move changes.  Raises KeyError for one that it does not have."""
+    kind = step(move["placement"], name)
+    return (*kind.changes, "destination") if work(move, name) == "export" else kind.changes
+
+
+def prepared(placement: str) -> str:
+    """The last step before the first one that needs a go-ahead, '' when there is none."""
+    names = steps(placement)
+    first = next((one.name for one in TABLE.get(placement, ()) if one.go), "")
+    return names[names.index(first) - 1] if first and names.index(first) else ""
+
+
+def rehearsed(placement: str) -> tuple[Step, ...]:
+    """The steps that a rehearsal does after what is prepared, in order."""
+    return tuple(one for one in TABLE.get(placement, ()) if one.rehearsed)
 
 
 def signed(placement: str) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from inventory import catalogue, model, register, scope, ssh, yamlfile
 from inventory.errors import Busy, ConfigurationError, InputError, WorkspaceError
 from inventory.scope import Campus
-from planner import calendars, logins, platformsfile, policy
+from planner import calendars, logins, notifications, platformsfile, policy
 from planner.platforms import Platforms
 from planner.vault import Secrets
 
@@ -62,6 +62,7 @@ class Configuration(_Strict):
     vault: Vault | None = None
     scope: ScopeFile = ScopeFile()
     campus: CampusFile = CampusFile()
+    notify: notifications.Notify = notifications.Notify()
 
 
 class Workspace:

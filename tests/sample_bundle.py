@@ -24,7 +24,7 @@ STACK = {
 }  # fmt: skip
 
 
-def plan(*, placement="virtual-host", dns=True, text="plain", tls=False):
+def plan(*, placement="virtual-host", dns=True, text="plain", tls=False, profile="static"):
     cluster = placement not in {"virtual-host", "vps"}
     destination = {
         "platform": "p", "nodes": ["n1", "n2"] if cluster else ["vh1"], "front": "front" if cluster else "", "address": "192.0.2.9",
@@ -32,7 +32,7 @@ def plan(*, placement="virtual-host", dns=True, text="plain", tls=False):
         "receiver_address": "192.0.2.9", "database": None, "certificate": "/etc/ssl/sites/w-x.pem" if tls else "", "node_addresses": {"n1": "192.0.2.21", "n2": "192.0.2.22"},
     }  # fmt: skip
     move = {
-        "id": "x-edu", "site": "x.edu", "names": ["x.edu"], "placement": placement, "profile": "static", "wave": 1, "carried_out": "planner", "steps": list(steps(placement)),
+        "id": "x-edu", "site": "x.edu", "names": ["x.edu"], "placement": placement, "profile": profile, "wave": 1, "carried_out": "planner", "steps": list(steps(placement)),
         "seeds": [], "unit": "u", "destination": destination,
         "retirement": {"folder": "/srv/archive/x-edu", "redirect": "", "keep_path": False, "contact": text, "keep_until": "2029-12-01", "wipe_from": None}
         if placement == "retire" else None, "dns": {"zone": "edu", "records": []} if dns else None,
@@ -53,6 +53,8 @@ if __name__ == "__main__":
     document["moves"].append({**plan(placement="retire")["moves"][0], "id": "z-edu", "site": "z.edu"})
     for name, placement in (("v-tls-edu", "virtual-host"), ("c-tls-edu", "site-cluster")):
         document["moves"].append({**plan(placement=placement, tls=True)["moves"][0], "id": name, "site": name})
+    for name, tls in (("e-edu", False), ("e-tls-edu", True)):
+        document["moves"].append({**plan(placement="site-cluster", profile="static-export", tls=tls)["moves"][0], "id": name, "site": name})
     folder = Path(sys.argv[1])
     bundle.write(document, folder, ACCESS)
     cared = [Cared("plan-1", move, datetime(2026, 11, 1, tzinfo=UTC)) for move in document["moves"]]

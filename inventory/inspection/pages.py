@@ -64,7 +64,9 @@ _ERRORS = {
     "PHP exception": re.compile(r"Uncaught (?:\w+\\)*\w*(?:Error|Exception)\b"),
     "PHP source code": re.compile(r"<\?php\s"),
     "WordPress cannot reach its database": re.compile(r"Error establishing a database connection|建立数据库连接时出错|数据库连接错误"),
-    "database error": re.compile(r"SQLSTATE\[|Access denied for user '|You have an error in your SQL syntax|mysqli?_connect\(\)"),
+    "database error": re.compile(
+        r"SQLSTATE\[|Access denied for user '|command denied to user '|You have an error in your SQL syntax|mysqli?_connect\(\)"
+    ),
     "Java stack trace": re.compile(r"^\s{0,20}at [\w.$]{3,120}\([\w.]{1,80}\.java:\d+\)", re.M),
 }
 
@@ -285,10 +287,15 @@ def digest(
         forms=frozenset(parsed.forms),
         cookies=frozenset(map(cookie_shape, grouped.get("set-cookie", []))),
         headers={name: ", ".join(grouped[name]) for name in KEPT_HEADERS if name in grouped},
-        errors=tuple(name for name, pattern in _ERRORS.items() if pattern.search(text)) if is_html else (),
+        errors=error_messages(text) if is_html else (),
         addresses=tuple(a for a in sorted(old_addresses) if is_text and _mentions(text, a)),
         follow=tuple(sorted({r for r in references if r.startswith(("http://", "https://"))})),
     )
+
+
+def error_messages(text: str) -> tuple[str, ...]:
+    """Which kinds of error messages of programs stand in a page's text as it was sent."""
+    return tuple(name for name, pattern in _ERRORS.items() if pattern.search(text))
 
 
 def cookie_shape(header: str) -> str:

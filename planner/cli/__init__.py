@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import typer
 
 from inventory.errors import PlannerError
+from planner.cli import recording
 
 app: typer.Typer  # see __getattr__
 
@@ -43,8 +44,10 @@ The order of work:
   planner plan approve         release a plan; agree, settle: a unit's word, a condition that is met
   planner history              how much of what hosts said is kept, and for how long
   planner generate             the plan as Ansible playbooks, for review
-  planner run                  carry it out, or go on where it stopped
-  planner status               where each move stands
+  planner preflight            what would make the moves fail; only looks
+  planner rehearse --move M    try a move out while its source is in use; calibrate: how right predictions were
+  planner run                  carry it out in its nights, or go on where it stopped; plan go: a word beforehand
+  planner status [--watch]     where each move stands; log: who said and did what
   planner verify SITE --at A   a site at its source and elsewhere: are they equal?
   planner rollback MOVE        take a move back, from whatever step it is at
   planner vhosts DIR           virtual hosts of a copied configuration tree; needs no workspace
@@ -63,8 +66,8 @@ MODULES = {
     "view": ("view",), "dependencies": ("dependencies",), "load": ("sample", "usage"), "size": ("size",),
     "assess": ("assess", "explain"), "plan": ("plan",),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
-    "carry": ("generate", "run", "status", "rollback", "drift"),
-    "operations": ("operations",),
+    "carry": ("generate", "preflight", "run", "drift"), "status": ("status", "log"), "back": ("rollback",),
+    "rehearse": ("rehearse", "calibrate"), "operations": ("operations",),
     "questions": ("questions",), "rules": ("rules",),
     "verify": ("verify",), "export": ("export",),
     "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
@@ -98,7 +101,8 @@ def main() -> None:
     by_command = {command: module for module, commands in MODULES.items() for command in commands}
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        (_one(by_command[word]) if word in by_command else _application(MODULES))(standalone_mode=True)
+        with recording.recorded(sys.argv[1:]):
+            (_one(by_command[word]) if word in by_command else _application(MODULES))(standalone_mode=True)
     except PlannerError as error:
         from rich.console import Console
 

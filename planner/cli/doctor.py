@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from inventory import model, ssh
 from inventory.errors import InputError, MissingProgram, WorkspaceError
-from planner import execution, logins, workspace
+from planner import logins, playing, workspace
 from planner.cli.output import Json, table
 
 
@@ -26,7 +26,7 @@ def doctor(as_json: Annotated[bool, Json] = False) -> None:
         _program("ssh", "openssh-client", "the second transport, and Ansible's"),
         _program("dig", "bind9-dnsutils", "reading the TTLs of records"),
         _program("nsupdate", "bind9-dnsutils", "moving names"),
-        _row("ansible-playbook", execution.program().exists(), str(execution.program()), "not here: pip install ansible-core"),
+        _row("ansible-playbook", playing.program().exists(), str(playing.program()), "not here: pip install ansible-core"),
     ]
     space = workspace.find()
     rows += _logins(space)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,9 @@ import typer
 
 from inventory import catalogue
 from inventory.errors import HostError, InputError, NotFound, Overdue, RunError
-from planner import bundle, equality, execution, workspace
-from planner.cli.carry import Yes, _access, _ask, _Live
+from planner import bundle, equality, playing, workspace
+from planner.cli.carry import Yes, _access
+from planner.cli.live import Live
 from planner.cli.output import Json, emit, note, say, table, visible
 from planner.operations import bundle as setting_up
 from planner.operations import care, judging, letter, reading, registering, targets
@@ -120,6 +122,8 @@ def setup(
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Set up care of all done moves: nightly backups, targets of the monitoring.  It can be repeated; a second time changes nothing."""
+    if not (check or yes or sys.stdin.isatty()):
+        raise InputError("nobody is there to say yes", hint="--yes, when it is to be set up; --check only looks")
     space = workspace.find()
     book = space.open_catalogue()
     platforms = space.platforms
@@ -139,20 +143,22 @@ def setup(
     )
     if lacking:
         raise InputError("\n".join(lacking), hint="planner hosts trust NAME ADDRESS")
-    with space.lock("operations"), _Live() as live:
+    with space.lock("operations"), Live() as live:
         setting_up.write(cared, platforms, access, folder, _former(folder))
         sites = setting_up.backed_up(cared) if platforms.backup is not None else []
         lines = [f"{one.site}: fetched from {one.machine} by {platforms.backup.name}" for one in sites if platforms.backup is not None]
         if platforms.monitoring is not None:
             lines.append(f"targets of {len(cared)} sites to {platforms.monitoring.name}:{platforms.monitoring.folder}")
-        if not check:
-            _ask(live, lines, yes)
+        stop = playing.Stop()
+        for line in [] if check else lines:
+            note(visible(line))
+        if not (check or yes or live.ask("Do this now?", stop.soon.is_set)):
+            raise typer.Exit(1)
         bundle.check(folder)
-        stop = execution.Stop()
         artifacts = space.root / "runs" / f"operations-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
         options = ("--check",) if check else ()
         with stop.listening(note):
-            done = execution.playbook(
+            done = playing.playbook(
                 folder, setting_up.PLAYBOOK, artifacts, lambda text: live.step("operations", "setup", text), stop, *options
             )
     told = [] if check else registering.follow(book)

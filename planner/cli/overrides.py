@@ -221,7 +221,7 @@ def done(
             raise PlanError(f"{planned['id']} is carried out by the planner", hint=f"planner run --move {planned['id']}")
         if withdraw == (state.name != "done"):
             raise InputError(f"{planned['id']} is {'not said to be done' if withdraw else 'done already, says ' + state.by}")
-        writer = journal.Writer(book, str(document["id"]), "by hand")
+        writer = journal.Writer(book, document, "by hand")
         event = "undone" if withdraw else "done"
         writer.write(planned["id"], journal.BY_HAND, event, by=account(by), note=comment.strip(), on="" if withdraw else told)
     note(f"{planned['id']}: {'not done after all' if withdraw else f'done on {told}'}, says {visible(account(by))}")

@@ -1,4 +1,4 @@
-"""`planner plan diff`, `check`, `adopt`, `approve`, `unapprove`: a plan compared, edited by hand, and released for the run."""
+"""`planner plan diff`, `check`, `adopt`, `approve`, `unapprove`, `go`: a plan compared, edited by hand, and released for the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from inventory import catalogue, model
 from inventory.errors import InputError, NotFound, PlanError
-from planner import approvals, decisions, freshness, journal, plandiff, plandocument, planedits, planstore, workspace
+from planner import approvals, decisions, freshness, gates, journal, plandiff, plandocument, planedits, planstore, workspace
 from planner.cli.options import By, PlanNamed, account, day
 from planner.cli.output import Json, emit, note, say, table, visible
 
@@ -22,6 +22,7 @@ def add_to(group: typer.Typer) -> None:
     group.command("adopt")(adopt)
     group.command("approve")(approve)
     group.command("unapprove")(unapprove)
+    group.command("go")(go)
 
 
 # ---------------------------------------------------------------- compared
@@ -183,3 +184,39 @@ def unapprove(plan_id: PlanNamed = "", by: By = "") -> None:
     if not count:
         raise NotFound(f"{identity} is not approved", hint="planner status shows which plan is")
     note(f"{identity} is approved no longer")
+
+
+def go(
+    moves: Annotated[list[str], typer.Argument(help="Moves' ids, or any of their sites' names.", metavar="MOVE...")],
+    step: Annotated[list[str] | None, typer.Option("--step", help="Only this step; may be repeated. None: all that need a word.")] = None,
+    plan: Annotated[str, typer.Option("--plan", help="A plan's id; none: the newest.")] = "",
+    by: By = "",
+    comment: Annotated[str, typer.Option("--note", help="What is to be remembered.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take it back instead.")] = False,
+) -> None:
+    """Say beforehand that moves may be frozen and cut over in their night, so that nobody has to be there.  For the plan as it is now."""
+    space = workspace.find()
+    now = catalogue.now()
+    done = []
+    with space.open_catalogue().session() as session:
+        document = planstore.load(session, space, visible(plan))
+        if approvals.approval(session, document) is None:
+            raise PlanError(f"nobody has approved {document['id']}", hint="planner plan approve --by NAME, then planner plan go")
+        for name in moves:
+            found = [move for move in document["moves"] if name in (move["id"], *move["names"])]
+            if not found:
+                raise NotFound(f"the plan has no move {visible(name)}", hint="planner plan show lists them")
+            for move in found:
+                possible = gates.asked(move["placement"]) if move["carried_out"] == "planner" else []
+                wanted = step or possible
+                if not wanted or set(wanted) - set(possible):
+                    hint = "one of " + ", ".join(possible) if possible else "it is carried out by hand"
+                    raise InputError(f"{move['id']} has no step that waits for a word: {', '.join(map(visible, wanted))}", hint=hint)
+                if withdraw:
+                    gates.withdraw(session, document, move["id"], wanted, by=account(by), at=now)
+                else:
+                    for one in wanted:
+                        gates.go(session, document, move["id"], one, by=account(by), note=comment, at=now)
+                done.append(f"{move['id']}: {', '.join(wanted)}")
+    for line in done:
+        say(visible(f"{line} {'may not begin any more' if withdraw else 'may begin'}"))

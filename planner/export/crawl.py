@@ -27,22 +27,30 @@ FAILURES = 25
 PROVEN = 3
 """After so many pairs of one kind whose parameters differ in their order only, and whose pages are equal, the others are taken as equal."""
 _TRIED = ("robots.txt", "sitemap.xml", "sitemap_index.xml", "sitemap.xml.gz", "favicon.ico")
+MOVED = (301, 302, 303, 307, 308)
 _STRONGER = {"candidate": 0, "asset": 1, "link": 2, "sitemap": 3, "top": 4}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A site to export: its view, what is known of its URLs (hits by URL or path, None where nobody counted), and limits."""
+    """A site to export: its view, what is known of its URLs (hits by URL or path, None where nobody counted), and limits.
+
+    With `anew`, a crawl that was cut off is not gone on with: everything is asked now.
+    """
 
     view: pinned.SiteView
     top: Mapping[str, int | None] = field(default_factory=dict)
     bounds: Bounds = field(default_factory=Bounds)
     manners: Manners = field(default_factory=Manners)
+    anew: bool = False
 
 
 @dataclass
 class Crawled:
-    """What came of it.  `known` gives for each URL the strongest way in which it was met, `by` the first page that leads to it."""
+    """What came of it.  `known` gives for each URL the strongest way in which it was met, `by` the first page that leads to it.
+
+    `leading`: names of the site that only lead to its first one → the status with which they do.
+    """
 
     site: urls.Site
     view: pinned.SiteView
@@ -58,6 +66,7 @@ class Crawled:
     functions: dict[Function, str] = field(default_factory=dict)  # → the first page that has it
     disallowed: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    leading: dict[str, int] = field(default_factory=dict)
     mixed: int = 0
     requests: int = 0
     resumed: bool = False
@@ -218,15 +227,15 @@ class _Crawl:
 async def crawl(wanted: Wanted, store: Store, now: datetime, progress: Callable[[int, int], None] = lambda *_: None) -> Crawled:
     """Crawl the site to its end.  Raises HostError when its home page does not answer, or when it stops answering on the way."""
     view = wanted.view
-    store.begin(_head(wanted), now)
+    store.begin(_head(wanted), now, anew=wanted.anew)
     client = Client(view, wanted.manners, store)
     try:
-        site, view, notes = await _entrance(view, client)
+        site, view, notes, leading = await _entrance(view, client)
         if view is not wanted.view:
             await client.close()
             client = Client(view, wanted.manners, store)
-            site, view, notes = await _entrance(view, client)
-        out = Crawled(site, view, notes=notes, resumed=store.resumed)
+            site, view, notes, leading = await _entrance(view, client)
+        out = Crawled(site, view, notes=notes, leading=leading, resumed=store.resumed)
         work = _Crawl(wanted, client, store, out, Fence(wanted.bounds, now.year), progress)
         await _probe(work)
         for known, hits in wanted.top.items():
@@ -253,15 +262,15 @@ def _head(wanted: Wanted) -> dict[str, object]:
     return {"names": list(view.names), "address": view.address, "port": view.port, "tls": view.tls, "bounds": asdict(wanted.bounds)}
 
 
-async def _entrance(view: pinned.SiteView, client: Client) -> tuple[urls.Site, pinned.SiteView, list[str]]:
-    """Which of the names the site goes by, and whether it speaks HTTPS only."""
+async def _entrance(view: pinned.SiteView, client: Client) -> tuple[urls.Site, pinned.SiteView, list[str], dict[str, int]]:
+    """Which of the names the site goes by, whether it speaks HTTPS only, notes, and which names only lead to that one."""
     scheme = "https" if view.tls else "http"
     answers = {name: await client.get(f"{scheme}://{name}/") for name in view.names}
     notes: list[str] = []
     leads = {name: absolute(f"{scheme}://{name}/", answer.headers.get("location", "")) for name, answer in answers.items()}
     own = {f"https://{name}/" for name in view.names}
     if not view.tls and not view.port and any(leads[name] in own and 300 <= answers[name].status < 400 for name in view.names):
-        return urls.Site("https", view.names[0]), pinned.SiteView(view.names, view.address, 0, True), []
+        return urls.Site("https", view.names[0]), pinned.SiteView(view.names, view.address, 0, True), [], {}
     homes = {f"{scheme}://{name}/" for name in view.names}
     real = [name for name in view.names if not answers[name].failure and leads[name] not in homes - {f"{scheme}://{name}/"}]
     real = [name for name in real if answers[name].status < 400] or real
@@ -272,16 +281,20 @@ async def _entrance(view: pinned.SiteView, client: Client) -> tuple[urls.Site, p
             hint="name another address with --at, or see whether its server runs",
         )  # fmt: skip
     primary, aliases = real[0], set()
+    leading: dict[str, int] = {}
     for name in view.names:
         if name == primary:
             continue
-        if leads[name].startswith(f"{scheme}://{primary}/") or _same(answers[name], answers[primary]):
+        if leads[name].startswith(f"{scheme}://{primary}/") and answers[name].status in MOVED:
+            leading[name] = answers[name].status
+            aliases.add(name)
+        elif _same(answers[name], answers[primary]):
             aliases.add(name)
         else:
             notes.append(f"{name} shows another site than {primary}: export it by itself")
     if view.port:
         aliases |= {f"{name}:{view.port}" for name in (primary, *aliases)}
-    return urls.Site(scheme, primary, frozenset(aliases)), view, notes
+    return urls.Site(scheme, primary, frozenset(aliases)), view, notes, leading
 
 
 def _same(one: Answer, other: Answer) -> bool:

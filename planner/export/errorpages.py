@@ -13,6 +13,8 @@ from hashlib import sha256
 ALIKE = 0.92
 """Share of words (Jaccard) that a page has in common with the answer for a missing one, to be the same."""
 _SHORT = 600
+BROKEN = "it shows an error: "
+"""How the reason begins for a page that shows a failure, not that there is nothing."""
 BY_WORDS = "its words say that there is nothing"
 _SAYS = re.compile(
     r"\b404\b.{0,20}(?:not found|error|错误|页面)|(?:not found|error|错误)\D{0,12}\b404\b|page (?:was )?not found|(?:does|do) not exist"
@@ -65,7 +67,7 @@ class ErrorPages:
         if re.search(r"^\W{0,3}404\b|\b404\W{0,3}$", title) and len(text) < 3_000:
             return "its title says 404"
         if (found := _BROKEN.search(f"{title} {short}")) and len(text) <= 4 * _SHORT:
-            return f"it shows an error: {found[0]}"
+            return f"{BROKEN}{found[0]}"
         if home or not self._missing:
             return ""
         words, plain = _words(text, url), _without(text, url)

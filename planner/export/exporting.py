@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ STATE, REFUSED = "crawl", "refused.json"
 class Options:
     """How to export.  `https` has the site's own absolute `http://` links in pages, styles and scripts written with `https://`.
 
-    `accept` lets an export through in spite of the gate; its report says so.
+    `accept` lets an export through in spite of the gate; its report says so.  `also` gives further reasons to refuse, from the crawl.
     """
 
     gate: coverage.Gate = field(default_factory=coverage.Gate)
@@ -35,6 +35,7 @@ class Options:
     accept: bool = False
     prove: bool = True
     proof: Limits | None = None
+    also: Callable[[Crawled], Sequence[str]] = lambda _: ()
 
 
 @dataclass
@@ -108,6 +109,7 @@ async def export(
         crawled = await crawl(wanted, store, now, progress)
         made = mapping.build(crawled)
         measured = coverage.measure(crawled, made, options.gate)
+        measured.refusals.extend(options.also(crawled))
         stopping = coverage.stops_working(crawled)
         result = Export(crawled, made, measured, stopping)
         told = report(crawled, made, measured, stopping)

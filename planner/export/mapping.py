@@ -5,8 +5,9 @@ everywhere in the site, and must be none that a server might execute.  Everythin
 folder, an odd type) lies below `_export/` under a name made of the URL and its digest, and the map leads there.  Names that climb, hide
 or hold control characters are refused.  Bytes are never changed.
 
-How a server resolves a request, path decoded and normal, query without session ids: `moved` by path and query; `exact` by path and query;
-404 when the query names a parameter that is `significant` for the path; `pages` by path; the path as a file, then its `index.html`.
+How a server resolves a request, path decoded and normal, query without session ids: `names` by its Host; `moved` by path and query;
+`exact` by path and query; 404 when the query names a parameter that is `significant` for the path; `pages` by path; the path as a file,
+then its `index.html`.  A file that a server might execute is never one of ours, and is not shown if somebody puts one there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from planner.export.crawl import Crawled
 from planner.export.records import Record
 
 OWN = "_export"
-_EXECUTED = frozenset((
+EXECUTED = frozenset((
     "php", "php3", "php4", "php5", "php7", "phtml", "phar", "asp", "aspx", "asa", "ascx", "ashx", "asmx", "jsp", "jspx", "jspa", "jhtml",
     "do", "action", "cgi", "fcgi", "pl", "py", "rb", "cfm", "shtml", "shtm", "stm", "dll", "exe",
 ))  # fmt: skip
@@ -61,6 +62,7 @@ class Mapping:
     headers: dict[str, dict[str, str]] = field(default_factory=dict)  # header → file → value; "" is every other file
     answered: dict[str, str] = field(default_factory=dict)  # URL → file, or the key in `moved`
     refused: dict[str, str] = field(default_factory=dict)  # URL → why there is no file for it
+    names: dict[str, tuple[int, str]] = field(default_factory=dict)  # another name → status and where it leads
     case_pairs: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -89,6 +91,7 @@ def build(crawled: Crawled) -> Mapping:
     _folders(plain, crawled, made)
     _spellings(crawled, made)
     _headers(made)
+    made.names = {name: (status, crawled.site.home[:-1]) for name, status in sorted(crawled.leading.items())}
     by_case: dict[str, str] = {}
     for name in sorted(made.files):
         other = by_case.setdefault(name.lower(), name)
@@ -167,7 +170,7 @@ def _file_of(path: str) -> tuple[str, str]:
         return "", ""
     found = _ENDING.search(text)
     parts = text.split("/")
-    if found is None or found[1].lower() in _EXECUTED or parts[1] == OWN or re.search(r"[\\$]", text):
+    if found is None or found[1].lower() in EXECUTED or parts[1] == OWN or re.search(r"[\\$]", text):
         return "", ""
     if any(len(part.encode()) > 240 for part in parts) or len(text.encode()) > 2_000:
         return "", ""
@@ -295,6 +298,8 @@ def resolve(made: Mapping, path: str, query: str) -> Iterator[str]:
     """Files by which a request is answered, the first that exists; `path` and `query` in their normal form.  The rule of this module."""
     if (exact := made.exact.get(f"{path}?{query}")) is not None:
         yield exact
+        return
+    if path not in made.pages and path.rpartition(".")[2].lower() in EXECUTED:
         return
     names = made.significant.get(path, [])
     if names and any(name in names for name, _ in urls.parameters(query)):

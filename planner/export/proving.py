@@ -31,10 +31,11 @@ async def compare(crawled: Crawled, made: Mapping, served: SiteView, limits: Lim
     seeds: Sequence[str] = sorted(made.answered)
     found = await compare_views(source, served, seeds, limits, follow=False)
     declared = {url for url, file in made.answered.items() if file in made.files and made.files[file].record.declared}
-    return summarise([_by_nature(page, declared) for page in found.pages], required=[crawled.site.home])
+    return summarise([by_nature(page, declared) for page in found.pages], required=[crawled.site.home])
 
 
-def _by_nature(page: PageResult, declared: Collection[str]) -> PageResult:
+def by_nature(page: PageResult, declared: Collection[str]) -> PageResult:
+    """A page's result without what an export changes by its nature; `declared` are the URLs whose charset it declares in their stead."""
     softened = tuple(
         replace(one, severity="warn")
         if (one.kind == "cookie" and not one.destination) or (one.kind == "charset_header" and not one.source and page.url in declared)

@@ -30,6 +30,7 @@ class Record:
     """One URL's answer.  `type` is the whole Content-Type header; `declared` a charset that nobody declared, but that we found.
 
     `text` is a digest of the visible text, `plain` one of it without digits; `headers` are those that a static server has to repeat.
+    `errors` names the error messages of a program that stand in a page; `blank` says that a page shows nothing.
     """
 
     url: str
@@ -47,6 +48,8 @@ class Record:
     text: str = ""
     plain: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    errors: str = ""
+    blank: bool = False
 
     @property
     def media(self) -> str:
@@ -73,14 +76,14 @@ class Store:
         self._whole: set[str] = set()
         self.resumed = False
 
-    def begin(self, head: dict[str, Any], now: datetime) -> None:
-        """Go on with the journal if it is of the same crawl and fresh, else begin one; `head` says what the crawl is."""
+    def begin(self, head: dict[str, Any], now: datetime, *, anew: bool = False) -> None:
+        """Go on with the journal if it is of the same crawl and fresh, else begin one, as `anew` always does; `head` tells crawls apart."""
         journal = self.folder / JOURNAL
         lines = _lines(journal)
         first = next(lines, {})
-        same = first.get("head") == head and _fresh(str(first.get("begun", "")), now)
+        same = not anew and first.get("head") == head and _fresh(str(first.get("begun", "")), now)
         found = {record.url: record for record in map(_record, lines) if record is not None}
-        self.before = {record.url: record for record in map(_record, _lines(self.folder / LAST)) if record is not None}
+        self.before = read(self.folder / LAST)
         if same:
             self.done, self.resumed = found, bool(found)
             _end_line(journal)
@@ -91,7 +94,7 @@ class Store:
 
     def add(self, record: Record) -> None:
         """One more is done; a line is one write, so that a kill leaves it whole or absent."""
-        told = {name: value for name in _FIELDS if (value := getattr(record, name)) not in ("", 0, {})}
+        told = {name: value for name in _FIELDS if (value := getattr(record, name)) not in ("", 0, {}, False)}
         os.write(self._file, (json.dumps(told, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "surrogatepass"))
         self.done[record.url] = record
 
@@ -163,6 +166,11 @@ def opened(folder: Path) -> Iterator[Store]:
             store.close()
     finally:
         os.close(lock)
+
+
+def read(path: Path) -> dict[str, Record]:
+    """The records of a journal by their URL; {} when there is none."""
+    return {record.url: record for record in map(_record, _lines(path)) if record is not None}
 
 
 def again(record: Record, before: Record) -> Record:

@@ -14,9 +14,9 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from planner.export.mapping import Mapping
+from planner.export.mapping import EXECUTED, Mapping
 
-VERSION = 1
+VERSION = 2
 _NOWHERE = "/_export/none"
 _SESSIONS = ((b"(?i)^(?<export_a>.*?)(?:^|&)(?:phpsessid|jsessionid|aspsessionid\\w*|cftoken)=[^&]*&?(?<export_b>.*)$"),)
 
@@ -25,6 +25,7 @@ def as_data(made: Mapping) -> dict[str, Any]:
     """Plain JSON types; keys and files are percent-encoded paths."""
     return {
         "version": VERSION,
+        "names": {name: list(value) for name, value in sorted(made.names.items())},
         "moved": {key: list(value) for key, value in sorted(made.moved.items())},
         "exact": dict(sorted(made.exact.items())),
         "significant": dict(sorted(made.significant.items())),
@@ -52,6 +53,10 @@ def nginx_http(made: Mapping, prefix: str = "export") -> bytes:
     out += _block(name + b"_exact", request, _NOWHERE.encode(), _entries(made.exact))
     out += _block(name + b"_page", b"$uri", b"$uri", _entries(made.pages))
     out += _block(name + b"_plain", request, b"$" + name + b"_page", _significant(made.significant))
+    # what somebody put there and a server might execute is none of ours: its source is not shown
+    chosen_of = b'"$' + name + b"_exact $" + name + b'_plain"'
+    ended = b"~*^" + _NOWHERE.encode() + rb" .*\.(?:" + b"|".join(sorted(ending.encode() for ending in EXECUTED)) + b")$"
+    out += _block(name + b"_script", chosen_of, b"", [(ended, b"1")])
     for status in _statuses(made):
         chosen = {key: where for key, (its, where) in made.moved.items() if its == status}
         out += _block(name + b"_moved_%d" % status, request, b"", _entries(chosen, location=True))
@@ -71,8 +76,11 @@ def nginx_server(made: Mapping, prefix: str = "export") -> bytes:
     out += [b"}", b"default_type application/octet-stream;"]
     for header in sorted(made.headers):
         out.append(b"add_header %s $%s_header_%s always;" % (header.encode(), name, header.replace("-", "_").encode()))
+    for other, (status, where) in sorted(made.names.items()):
+        out.append(b"if ($host = %s) { return %d %s; }" % (_quoted(other.encode()), status, _quoted(_safe(where) + b"$request_uri")))
     for status in _statuses(made):
         out.append(b"if ($%s_moved_%d) { return %d $%s_moved_%d; }" % (name, status, status, name, status))
+    out.append(b"if ($%s_script) { return 404; }" % name)
     out.append(b"location / {")
     out.append(b"    try_files $%s_exact $%s_plain ${%s_plain}index.html =404;" % (name, name, name))
     out.append(b"}")

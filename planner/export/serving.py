@@ -30,6 +30,7 @@ def load(tree: Path) -> Mapping:
     """The map of a tree that was written."""
     data: dict[str, Any] = json.loads((tree / "redirects.json").read_bytes())
     return Mapping(
+        names={name: (int(status), str(where)) for name, (status, where) in data.get("names", {}).items()},
         exact=data["exact"], pages=data["pages"], significant=data["significant"], types=data["types"], headers=data["headers"],
         moved={key: (int(status), str(where)) for key, (status, where) in data["moved"].items()},
     )  # fmt: skip
@@ -46,6 +47,8 @@ class Static:
         """One request."""
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405)
+        if (leads := self._map.names.get(request.host.partition(":")[0].lower())) is not None:
+            return web.Response(status=leads[0], headers={"Location": leads[1] + request.raw_path})
         raw, _, asked = request.raw_path.partition("?")
         path = urls.target(raw, "").partition("?")[0]
         query = urls.without_session(asked)

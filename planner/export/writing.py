@@ -1,9 +1,10 @@
 """A mapping → a folder, changed in one instant.  The disk side of an export.
 
-`DIR/current` is a link to the tree in use: `htdocs/` (the files), `redirects.json`, `nginx-http.conf`, `nginx-server.conf`, `report.json`
-and `manifest.json` (SHA-256 and Content-Type for each file).  A new tree is made beside the old one, files that did not change are hard
-links to the old ones (with their times, so that rsync passes them over), and the link is turned by one rename.  A tree whose manifest is
-the same is not written at all.  Trees that nobody points to are removed, also those that a kill left behind.
+`DIR/current` is a link to the tree in use: `htdocs/` (the files), `redirects.json`, `nginx-http.conf`, `nginx-server.conf`, `report.json`,
+`urls.json` (what it answers) and `manifest.json` (SHA-256 and Content-Type for each file).  A new tree is made beside the old one, files
+that did not change are hard links to the old ones (with their times, so that rsync passes them over), and the link is turned by one
+rename.  A tree whose manifest is the same is not written at all.  Trees that nobody points to are removed, also those that a kill left
+behind.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def write(made: Mapping, store: Store, out: Path, report: dict[str, Any], now: d
         prefix = servers.prefix(str(report.get("site", "")))
         data = {
             "redirects.json": _json(servers.as_data(made)), "nginx-http.conf": servers.nginx_http(made, prefix),
-            "nginx-server.conf": servers.nginx_server(made, prefix), "report.json": _json(report),
+            "nginx-server.conf": servers.nginx_server(made, prefix), "report.json": _json(report), "urls.json": _json(_answered(made)),
         }  # fmt: skip
         for name, content in data.items():
             (draft / name).write_bytes(content)
@@ -77,6 +78,12 @@ def write(made: Mapping, store: Store, out: Path, report: dict[str, Any], now: d
         return told
     except OSError as error:
         raise InputError(f"{error.filename or out}: {error.strerror}", hint="name a folder that can be written to") from error
+
+
+def _answered(made: Mapping) -> dict[str, list[str]]:
+    """Every URL that the tree answers; `declared` are those whose charset the source left to guessing."""
+    declared = [url for url, file in made.answered.items() if file in made.files and made.files[file].record.declared]
+    return {"answered": sorted(made.answered), "declared": sorted(declared)}
 
 
 def _json(data: Any) -> bytes:

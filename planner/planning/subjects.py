@@ -131,6 +131,8 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
     wild = [str(name) for name in item.value("site.odd_names", []) or [] if str(name).startswith("*.")]
     if wild:
         return f"it answers for every name of {', '.join(wild)}, and a move carries single names only"
+    if exported(item) and (why := _not_exportable(item)):
+        return why
     if item.value("database.shared_with"):
         others = ", ".join(str(name) for name in item.value("database.shared_with"))
         return f"it shares its database with {others}, and a move would give each a copy of its own"
@@ -143,14 +145,43 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
         return "; ".join(item.rebuilt.problems)
     configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
     outside = bool(configuration) and item.value("database.used", False) and not equality.within(str(configuration), docroot)
-    if outside and item.placement != "retire":
+    if outside and item.placement != "retire" and not exported(item):
         return f"its configuration {configuration} stands outside of its docroot, and a move does not carry it"
     if item.value("site.tls") is True and (lacking := _no_certificate(item)):
         return lacking
-    if item.placement == "site-cluster" and item.value("site.static") is not True:
+    if item.placement == "site-cluster" and item.value("site.static") is not True and not exported(item):
         return "there is no playbook for this profile of the site cluster"
     if item.placement in {"virtual-host", "retire"} and item.value("database.used") and _product(item) not in {"mariadb", "mysql"}:
         return "there is no playbook for its kind of database"
+    return ""
+
+
+def exported(item: Subject) -> bool:
+    """Whether it would become plain files on the site cluster, whatever program makes its pages today."""
+    return item.placement == "site-cluster" and item.value("fit.cluster_profile") == movesteps.EXPORT
+
+
+def _not_exportable(item: Subject) -> str:
+    """Why a site is not published as files by a run; '' when it is.
+
+    What a program answers to (search, log-in, forms) ends with an export: that takes somebody's word.  And nothing may be written between
+    the crawl and the cutover: so what makes the pages has to be something that the freeze holds, all of it.
+    """
+    if item.value("answer.publishing_only") is not True:
+        return "nobody has said that it only publishes, so that search, log-in and forms may stop; see planner questions, publishing_only"
+    if item.value("site.php") is not True or item.value("site.proxy_to"):
+        return "its pages are made by something else than PHP of its own web server, which our playbooks cannot freeze"
+    if item.value("database.used") is None:
+        return "whether it uses a database is unknown, and what it writes could not be frozen"
+    if item.value("database.used"):
+        if not item.value("database.name"):
+            return "the name of its database is unknown, so that it could not be frozen"
+        if item.value("database.remote"):
+            return "its database is on another host, and our playbooks freeze what is on its own"
+        return "" if _product(item) in {"mariadb", "mysql"} else "there is no playbook that freezes its kind of database"
+    configuration, docroot = item.value("application.config_file"), str(item.value("site.docroot"))
+    if configuration and not equality.within(str(configuration), docroot):
+        return f"its configuration {configuration} stands outside of its docroot, perhaps its data, too, which would not be frozen"
     return ""
 
 

@@ -62,7 +62,8 @@ def move(
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
     rebuilt = item.rebuilt.stack if item.rebuilt is not None else None
-    said = [*notes, *_carried_as_it_is(item), *(rebuilt.notes if rebuilt is not None else ()), *([f"by hand: {why}"] if why else [])]
+    said = [*notes, *_carried_as_it_is(item), *_ends(item, kind)]
+    said += [*(rebuilt.notes if rebuilt is not None else ()), *([f"by hand: {why}"] if why else [])]
     return {
         "id": identity,
         "site": names[0] if names else item.name,
@@ -143,6 +144,16 @@ def _https(item: Subject) -> dict[str, Any]:
             "expires": item.value("tls.expires"), "self_signed": bool(item.value("tls.self_signed", False)),
         },
     }  # fmt: skip
+
+
+def _ends(item: Subject, kind: str) -> list[str]:
+    """What the unit has to know of a static export before its night."""
+    if item.placement != "site-cluster" or kind != movesteps.EXPORT:
+        return []
+    return [
+        "its pages are published as files: search, log-in, comments and other forms stop, and the pre-seed lists them; "
+        f"its program and database stay on {item.host}, and what is edited there afterwards is not published"
+    ]
 
 
 def _carried_as_it_is(item: Subject) -> list[str]:

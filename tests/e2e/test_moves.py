@@ -62,7 +62,7 @@ def planned(campus, space):
     campus.planner(space, "assess")
     campus.planner(space, "plan")
     campus.planner(space, "generate")
-    assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
+    assert "nobody has approved" in campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", code=7).stderr
     campus.planner(space, "plan", "approve", "--by", "the lab", "--despite", "this is a lab")
     (plan,) = (space / "plans").iterdir()
     campus.notes["plan"] = plan.name
@@ -88,7 +88,7 @@ def visited(campus, planned, tmp_path_factory):
 def killed(campus, space, planned, visited):
     """A run of the WordPress move, killed with -9 while its database is being filled; what was seen right afterwards."""
     run = subprocess.Popen(
-        campus.command("run", "--yes", "--move", "www.hist.campus.test"), cwd=space, env=campus.environment, stdout=subprocess.DEVNULL,
+        campus.command("run", "--yes", "--any-time", "a lab has no nights", "--move", "www.hist.campus.test"), cwd=space, env=campus.environment, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     until = time.time() + 600
@@ -118,7 +118,7 @@ def _descendants(pid):
 @pytest.fixture(scope="module")
 def moved(campus, space, killed):
     """The run after the kill: all four moves."""
-    return campus.planner(space, "run", "--yes")
+    return campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights")
 
 
 def test_a_run_killed_in_the_database_step_goes_on_there(campus, space, killed, moved):
@@ -210,7 +210,7 @@ def test_nothing_that_was_accepted_is_lost_and_reading_never_stops(campus, space
 
 def test_a_second_run_changes_nothing(campus, space, moved):
     before = rows(space, "select count(*) from journal")
-    said = campus.planner(space, "run", "--yes").stdout
+    said = campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights").stdout
     assert "nothing to do: 4 of 5 moves are done; 0 changes" in said, "conf2009 is retired by people"
     assert rows(space, "select count(*) from journal") == before
     would = json.loads(campus.planner(space, "drift", "--json").stdout)
@@ -301,7 +301,9 @@ def test_a_changed_bundle_is_not_run(campus, space, planned, moved):
     path = planned / "moves/odd-campus-test/30-preseed.yml"
     kept = path.read_text()
     path.write_text(kept + "# by hand\n")
-    assert "moves/odd-campus-test/30-preseed.yml" in campus.planner(space, "run", "--yes", code=7).stderr
+    assert (
+        "moves/odd-campus-test/30-preseed.yml" in campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", code=7).stderr
+    )
     path.write_text(kept)
 
 
@@ -317,7 +319,9 @@ def test_a_move_is_taken_back_and_goes_forward_again(campus, space, moved, visit
     assert campus.lab("exec", "vh1", "sh", "-c", "ls /var/backups/vhost").stdout.count("w-events-phys-campus-test-") == 2
     equal = json.loads(campus.planner(space, "verify", "www.phys.campus.test", "--at", "198.51.100.110", "--pages", "40", "--json").stdout)
     assert equal["verdict"] == "equal"
-    assert "nothing to do" in campus.planner(space, "run", "--yes").stdout, "a rolled-back move waits until it is named"
+    assert "nothing to do" in campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights").stdout, (
+        "a rolled-back move waits until it is named"
+    )
 
 
 def test_a_source_whose_planner_is_gone_releases_itself(campus, planned, moved):
@@ -340,15 +344,15 @@ def test_a_source_whose_planner_is_gone_releases_itself(campus, planned, moved):
 
 
 def test_a_failed_step_leaves_the_old_site_writable(campus, space, moved):
-    campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test", "--until", "preseed")
+    campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", "events.phys.campus.test", "--until", "preseed")
     campus.lab("exec", "vh1", "systemctl", "stop", "mariadb")
-    refused = campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test", code=8)
+    refused = campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", "events.phys.campus.test", code=8)
     campus.lab("exec", "vh1", "systemctl", "start", "mariadb")
     assert "events-phys-campus-test: sync: " in refused.stderr
     assert "the site is served and written to where it was" in refused.stderr
     assert "still writable" in ctl(campus, "curl", "-s", "-d", "title=still writable", "http://events.phys.campus.test/")
     assert campus.lab("exec", "phys", "mariadb", "-N", "-e", "select status from information_schema.events").stdout.split() == ["ENABLED"]
-    campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test")
+    campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", "events.phys.campus.test")
     assert "still writable" in ctl(campus, "curl", "-s", "http://events.phys.campus.test/")
     assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
 
@@ -356,7 +360,7 @@ def test_a_failed_step_leaves_the_old_site_writable(campus, space, moved):
 def test_a_plan_made_anew_leaves_out_what_is_done_and_what_is_under_way(campus, space, moved):
     old = campus.notes["plan"]
     campus.planner(space, "rollback", "events.phys.campus.test", "--yes")
-    campus.planner(space, "run", "--yes", "--move", "events.phys.campus.test", "--until", "preseed")
+    campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", "events.phys.campus.test", "--until", "preseed")
     plan = json.loads(campus.planner(space, "plan", "--json").stdout)
     assert {move["id"] for move in plan["moves"]} == {"conf2009-phys-campus-test"}
     told = {entry["site"]: entry["why"] for entry in plan["left"]}
@@ -365,8 +369,8 @@ def test_a_plan_made_anew_leaves_out_what_is_done_and_what_is_under_way(campus, 
         assert told[site] == f"{old} has moved it on {today}"
     assert told["events.phys.campus.test"].startswith(f"{old} has begun to move it")
     assert "www.hist.campus.test" in campus.planner(space, "plan", "diff", old, plan["id"]).stdout
-    assert "nobody has approved" in campus.planner(space, "run", "--yes", code=7).stderr
-    campus.planner(space, "run", old, "--yes", "--move", "events.phys.campus.test")
+    assert "nobody has approved" in campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", code=7).stderr
+    campus.planner(space, "run", old, "--yes", "--any-time", "a lab has no nights", "--move", "events.phys.campus.test")
     steps = rows(space, "select step from journal where move='events-phys-campus-test' and event='started' order by id desc limit 5")
     assert [step for (step,) in reversed(steps)] == ["freeze", "sync", "verify", "cutover", "watch"], "it went on where it stood"
     assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]

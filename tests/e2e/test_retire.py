@@ -78,12 +78,12 @@ def planned(campus, space, before):
 @pytest.fixture(scope="module")
 def closed(campus, space, planned):
     campus.planner(space, "plan", "agree", ZOMBIE, "--silence", "--by", "the lab")
-    refused = campus.planner(space, "run", "--yes", "--move", ZOMBIE, code=7).stderr
+    refused = campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", ZOMBIE, code=7).stderr
     assert "its owner has not signed (silence)" in refused
     assert status(campus, space)[ZOMBIE]["done"] == 0, "nothing was begun"
     for move in (ZOMBIE, MERGED):
         campus.planner(space, "plan", "agree", move, "--unit-agrees", "--by", "Zhao Min")
-    return campus.planner(space, "run", "--yes", "--move", ZOMBIE, "--move", MERGED)
+    return campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", ZOMBIE, "--move", MERGED)
 
 
 def test_the_plan_says_how_each_is_closed(space, planned):
@@ -146,7 +146,10 @@ def test_the_archive_equals_the_source_and_the_source_lost_nothing(campus, befor
 
 
 def test_a_second_run_changes_nothing_and_no_key_or_secret_stays(campus, space, closed):
-    assert "nothing to do" in campus.planner(space, "run", "--yes", "--move", ZOMBIE, "--move", MERGED).stdout
+    assert (
+        "nothing to do"
+        in campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", ZOMBIE, "--move", MERGED).stdout
+    )
     would = json.loads(campus.planner(space, "drift", "--json").stdout)
     assert {row["move"]: (row["would_change"], row["trouble"]) for row in would} == {name: ([], "") for name in (ZOMBIE, MERGED)}
     playbook = [sys.executable, campus.root / "lab/lab", "ctl", "--", Path(sys.executable).parent / "ansible-playbook"]

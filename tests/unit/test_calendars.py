@@ -57,8 +57,8 @@ holidays: []
         parse(text, "calendar.yml")
     problems = caught.value.problems
     for wanted in [
-        "calendar.yml:1:8: start", "2:14: notice_days", "3:17: weekdays.1", "4:20: nights.cutovers", "6:5: blackouts.0: Value error, until 2026-07-01",
-        "7:12: blackouts.1.name", "7:22: blackouts.1.from: Value error, a day is written 2026-09-01", "7:58: blackouts.1.units",
+        "calendar.yml:1:8: start", "2:14: notice_days", "3:17: weekdays.1", "4:20: nights.cutovers", "6:5: blackouts.0: until 2026-07-01",
+        "7:12: blackouts.1.name", "7:22: blackouts.1.from: a day is written 2026-09-01", "7:58: blackouts.1.units",
         "8:62: blackouts.2.units", "8:79: blackouts.2.placements.0", "9:11: windows.0.units", "10:13: crew.web", "10:23: crew.db", "10:35: crew.system",
         "11:40: transfer.links.east.bytes_per_s", "11:54: transfer.streams", "12:11: holidays",
     ]:  # fmt: skip

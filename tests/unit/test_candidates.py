@@ -98,7 +98,7 @@ def test_the_workspaces_own_rules(tmp_path):
     [
         (
             "rules: [{id: a, title: {en: a}, when: {fact: x}, message: m}]",
-            "candidates.yml:1:9: rules.0: Value error, when: ['fact'] is no condition",
+            "candidates.yml:1:9: rules.0: when: ['fact'] is no condition",
         ),
         (
             "rules: [{id: a, title: {en: a}, when: {known: x}, message: m, exceptions: [nix]}]",
