@@ -56,6 +56,8 @@ class Row:
 def row(one: Cared, reading: Reading, platforms: Platforms, now: datetime) -> Row:
     """The row of one site."""
     warned: list[tuple[int, str]] = []
+    if not reading and not one.closed:
+        warned.append((2, "nothing was ever read of it: planner operations visits it"))
     backup, restore = _backup(one, reading.get("backup", {}), platforms, now, warned)
     certificate = _certificate(one, reading.get("certificates", {}), platforms, now, warned)
     rotation = _rotation(one, reading.get("rotation", {}), warned)

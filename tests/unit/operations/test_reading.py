@@ -72,7 +72,7 @@ def changed(path, value):
 STATUS = ("backup", "status")
 CASES = {
     "all is well": (good(), None),
-    "nothing was ever read": ({}, None),
+    "nothing was ever read": ({}, "nothing was ever read of it"),
     "no backup": (changed((*STATUS, "backups"), {}), "there is no backup of it"),
     "not set up": (changed(STATUS, {}), "not set up yet"),
     "late": (changed((*STATUS, "backups"), {stamp(hours=31): BACKUP}), "its last backup is 31 hours old"),
