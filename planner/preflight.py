@@ -99,7 +99,7 @@ def _machine(hosts: equality.Hosts, address: str, name: str, moves: Sequence[Mov
     for move in own:
         # of an export nothing is read but pages, and a certificate
         if not movesteps.exported(move) or move["source"]["certificate"]:
-            programs.add("tar" if move["placement"] == "retire" or movesteps.exported(move) else "rsync|tar")
+            programs.add("tar" if move["placement"] in {"retire", "colocation"} or movesteps.exported(move) else "rsync|tar")
         docroot = move["source"]["docroot"]
         if docroot and move["placement"] != "vps" and not _blank(docroot):
             paths.add(docroot)

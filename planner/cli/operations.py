@@ -192,7 +192,8 @@ def _store(space: workspace.Workspace, name: str) -> tuple[Cared, equality.Hosts
         raise InputError("inventory/platforms.yml names no machine for backups", hint="backup: {name: …, address: …}")
     if not one.held:
         raise NotFound(
-            f"{one.site} has no backups: the planner does not know where its content lies", hint="it was moved by hand, or closed"
+            f"{one.site} has no backups: the planner does not know where its content lies",
+            hint="it was moved by hand or closed, or is its unit's own machine",
         )
     return one, equality.Hosts(ways.peer), space.platforms.backup.address
 

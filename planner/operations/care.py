@@ -70,12 +70,16 @@ class Cared:
 
     @property
     def machine(self) -> str:
-        """The machine that holds its content; '' where only people know it."""
+        """The machine that holds its content; '' where only people know it.  A colocated machine is its own, wherever its archive lies."""
+        if self.placement == "colocation":
+            return str(self.move["source"].get("host") or "")
         return str(self.move["destination"].get("receiver") or "")
 
     @property
     def machine_address(self) -> str:
         """The address of `machine`."""
+        if self.placement == "colocation":
+            return self.address
         return str(self.move["destination"].get("receiver_address") or "")
 
     @property
@@ -101,7 +105,9 @@ class Cared:
     @property
     def held(self) -> bool:
         """Whether the planner knows what to back up: content that its own move brought to a machine."""
-        return bool(not self.by_hand and not self.closed and self.machine and self.move["destination"].get("docroot"))
+        return bool(
+            not self.by_hand and self.placement not in {"retire", "colocation"} and self.machine and self.move["destination"].get("docroot")
+        )
 
     @property
     def engine(self) -> str:

@@ -88,12 +88,13 @@ def _backup(
     nothing: tuple[dict[str, Any], dict[str, Any]] = ({"state": "none"}, {"state": "none"})
     if one.closed:
         return {"state": "archive"}, {"state": "archive"}
+    if not one.held or not PLAIN.fullmatch(one.id):
+        # a colocated machine is backed up by its unit; what people moved, by people: a warning that never ends would be read by nobody
+        state = "its unit's" if one.placement == "colocation" else "by hand"
+        return {"state": state}, {"state": state}
     if platforms.backup is None:
         warned.append((1, "no backup: platforms.yml names no machine for backups"))
         return nothing
-    if not one.held or not PLAIN.fullmatch(one.id):
-        warned.append((5, "no backup: it was moved by hand, and where its content lies is not known here"))
-        return {"state": "by hand"}, {"state": "by hand"}
     if part.get("trouble"):
         warned.append((2, f"what the machine for backups has of it is not known: {part['trouble']}"))
     if part.get("status") is None:

@@ -80,7 +80,7 @@ def test_moves_of_people_count_and_have_no_backup_of_ours(book):
             model.Journal(plan_id="p", move="rack", step="by-hand", event="done", at=AT, run="", detail={"by": "Wang", "on": "2026-11-01"})
         )
     (found,) = cared(book)
-    assert (found.by, found.by_hand, found.held, found.machine, found.address) == ("Wang", True, False, "", "192.0.2.40")
+    assert (found.by, found.by_hand, found.held, found.machine, found.address) == ("Wang", True, False, "old", "192.0.2.40")
     assert bundle.backed_up([found]) == []
 
 
@@ -116,7 +116,7 @@ def test_targets_are_the_same_for_the_same_and_no_closed_site_is_watched(everyth
     assert [group["targets"] for group in https] == [["https://a.edu/"]]
     assert {group["labels"]["site"] for group in http} == {"a.edu", "b.edu", "c.edu", "v.edu", "rack.edu"}
     by_machine = {group["labels"]["machine"]: group["labels"] for group in node}
-    assert set(by_machine) == {"vh1", "front", "n1", "n2", "vps1", "rack1"}
+    assert set(by_machine) == {"vh1", "front", "n1", "n2", "vps1", "old"}
     assert by_machine["vh1"] == {"machine": "vh1", "placement": "virtual-host"}, "a shared machine has no site's labels"
     assert by_machine["vps1"] == {"machine": "vps1", "placement": "vps", "site": "v.edu", "unit": 'x"{{ y }}'}
     for group in (*node, *http, *https):  # what file_sd takes: nothing but these two, all of text

@@ -112,7 +112,7 @@ def test_nothing_read_is_unknown_not_good():
     assert (row.backup["state"], row.restore["state"], row.certificate["state"], row.rotation, row.monitoring) == ("unknown",) * 5
 
 
-@given(st.lists(st.sampled_from(sorted(name for name, (_, said) in CASES.items() if said)), min_size=1, max_size=4, unique=True))
+@given(st.lists(st.sampled_from(sorted(name for name, (read_, said) in CASES.items() if read_ and said)), min_size=1, max_size=4, unique=True))
 def test_no_trouble_hides_another_of_another_part(names):
     read, wanted = good(), {}
     for name in names:
@@ -134,6 +134,14 @@ def test_backups_beside_the_site_are_no_backups():
         {"backup": {"name": "vh1", "address": "192.0.2.9"}, "monitoring": {"name": "mon", "address": "192.0.2.51"}}
     )
     assert judging.row(SITE, good(), beside, NOW).warnings == ("its backups lie on the machine that serves it",)
+
+
+@pytest.mark.parametrize(("placement", "state"), [("colocation", "its unit's"), ("vps", "by hand")])
+def test_what_is_not_ours_to_back_up_is_said_and_not_overdue(placement, state):
+    other = Cared("p", move("r", placement, carried_out="by hand"), NOW)
+    found = {**good(), "certificates": {"at": "x", "trouble": "", "names": {}}}
+    row = judging.row(other, found, PLATFORMS, NOW)
+    assert (row.backup["state"], row.warnings) == (state, ())
 
 
 def test_closed_sites_need_nobody():
