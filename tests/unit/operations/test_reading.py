@@ -112,7 +112,9 @@ def test_nothing_read_is_unknown_not_good():
     assert (row.backup["state"], row.restore["state"], row.certificate["state"], row.rotation, row.monitoring) == ("unknown",) * 5
 
 
-@given(st.lists(st.sampled_from(sorted(name for name, (read_, said) in CASES.items() if read_ and said)), min_size=1, max_size=4, unique=True))
+@given(
+    st.lists(st.sampled_from(sorted(name for name, (read_, said) in CASES.items() if read_ and said)), min_size=1, max_size=4, unique=True)
+)
 def test_no_trouble_hides_another_of_another_part(names):
     read, wanted = good(), {}
     for name in names:
