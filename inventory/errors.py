@@ -11,7 +11,8 @@
     ├── RunError                      8   a step of a run failed
     ├── DifferenceFound               9   verification found the destination different from its source
     ├── Busy                         10   somebody else holds the lock
-    └── MissingProgram               11   an external program that we need is not installed
+    ├── MissingProgram               11   an external program that we need is not installed
+    └── Overdue                      12   something in care needs somebody: a backup, a restore on trial, a certificate
 
 A message says what is wrong, where, and what to do next.  `Interrupted` by Ctrl-C leaves with 130.
 """
@@ -103,3 +104,9 @@ class MissingProgram(PlannerError):
     """A program that this command starts is not installed."""
 
     exit_code = 11
+
+
+class Overdue(PlannerError):
+    """Something in care needs somebody: a backup, a restore on trial, a certificate, rotation of logs or monitoring."""
+
+    exit_code = 12

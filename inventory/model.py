@@ -454,6 +454,14 @@ class Comparison(Base):
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
+class CareReading(Base):
+    """What was last read of a site in care, by its move's id: backups, logs, certificates, monitoring, each with its time."""
+
+    __tablename__ = "care_reading"
+    id: Mapped[str] = mapped_column(_name(), primary_key=True)
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
 class HttpView(Base):
     """How a name answered when it was last asked over HTTP: `inventory.inspection.model.View` as JSON."""
 

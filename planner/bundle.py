@@ -51,7 +51,8 @@ def unsafe(value: Any) -> Any:
     return value
 
 
-def _dump(data: Any) -> str:
+def dump(data: Any) -> str:
+    """JSON as it stands in bundles: sorted, readable, ended by a newline."""
     return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
@@ -118,6 +119,22 @@ def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
         else:
             groups["cluster_fronts"][destination["front"]] = destination["receiver_address"]
             groups["cluster_nodes"].update(destination["node_addresses"])
+    found = grouped(groups, access)
+    hosts = found["all"]["children"]["sources"]["hosts"]
+    for move in carried_out(plan):
+        if move["placement"] == "colocation":
+            # its address changes on the way, and whatever it is, it must show the key that is trusted for the old one
+            old = move["source"]["address"]
+            alias = old if access.port == 22 else f"[{old}]:{access.port}"
+            hosts[move["source"]["host"]] = {
+                "ansible_host": f"{{{{ host_address_at | default('{old}') }}}}",
+                "ansible_ssh_common_args": f"{found['all']['vars']['ansible_ssh_common_args']} -o HostKeyAlias={alias}",
+            }
+    return found
+
+
+def grouped(groups: Mapping[str, Mapping[str, str]], access: Access) -> dict[str, Any]:
+    """An Ansible inventory of groups of hosts with their addresses, and how they are logged in to."""
     options = f"-o UserKnownHostsFile={access.known_hosts} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes {SILENCE}"
     variables: dict[str, Any] = {"ansible_user": access.user, "ansible_port": access.port, "ansible_ssh_common_args": options}
     if access.key_files:
@@ -125,15 +142,6 @@ def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
     children = {
         name: {"hosts": {host: {"ansible_host": address} for host, address in sorted(hosts.items())}} for name, hosts in groups.items()
     }
-    for move in carried_out(plan):
-        if move["placement"] == "colocation":
-            # its address changes on the way, and whatever it is, it must show the key that is trusted for the old one
-            old = move["source"]["address"]
-            alias = old if access.port == 22 else f"[{old}]:{access.port}"
-            children["sources"]["hosts"][move["source"]["host"]] = {
-                "ansible_host": f"{{{{ host_address_at | default('{old}') }}}}",
-                "ansible_ssh_common_args": f"{options} -o HostKeyAlias={alias}",
-            }
     return {"all": {"vars": variables, "children": children}}
 
 
@@ -153,12 +161,22 @@ control_path = %(directory)s/{workspace}-%%C
 """
 
 
+def configuration(access: Access) -> str:
+    """The bundle's ansible.cfg."""
+    return CONFIGURATION.replace("{workspace}", hashlib.sha256(access.known_hosts.encode()).hexdigest()[:8])
+
+
 def write(plan: Mapping[str, Any], folder: Path, access: Access) -> str:
     """Write the bundle anew, whole or not at all; returns its digest, which the manifest's lines prove."""
+    return put(files(plan, access), folder)
+
+
+def put(texts: Mapping[str, str], folder: Path) -> str:
+    """Files (path → text) and all roles as a bundle in a folder, whole or not at all; returns its digest."""
     draft = folder.with_name(folder.name + ".new")
     if draft.exists():
         shutil.rmtree(draft)
-    for name, text in files(plan, access).items():
+    for name, text in texts.items():
         path = draft / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -179,9 +197,7 @@ def carried_out(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
     """The bundle's own files but for the roles: path → text.  Pure but for reading the templates."""
     jinja = environment()
-    workspace = hashlib.sha256(access.known_hosts.encode()).hexdigest()[:8]
-    configuration = CONFIGURATION.replace("{workspace}", workspace)
-    out = {"ansible.cfg": configuration, "inventory/hosts.json": _dump(inventory(plan, access)), "README.md": _readme(plan)}
+    out = {"ansible.cfg": configuration(access), "inventory/hosts.json": dump(inventory(plan, access)), "README.md": _readme(plan)}
     for move in carried_out(plan):
         base = f"moves/{move['id']}"
         source = {
@@ -195,7 +211,7 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             carried["stack"] = move["stack"]
         if move.get("colocation"):
             carried["colocation"] = move["colocation"]
-        out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
+        out[f"{base}/vars.json"] = dump({"move": unsafe({**carried, "source": source})})
         names = {
             "source": move["source"]["host"],
             "receiver": move["destination"]["receiver"],

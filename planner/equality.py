@@ -31,7 +31,7 @@ class Hosts:
 
     peer: Callable[[str], ssh.Peer]
 
-    def run(self, address: str, script: str, *arguments: str) -> tuple[int, str]:
+    def run(self, address: str, script: str, *arguments: str, seconds: float = PART_SECONDS) -> tuple[int, str]:
         """A script as root with arguments: exit status and what it printed.  Raises HostError when the visit itself failed."""
         nonce = secrets.token_hex(8)
         text = f"set -- {' '.join(shlex.quote(a) for a in arguments)}\n(\n{script}\n)\nprintf '\\nplanner-{nonce} %s\\n' \"$?\"\n"
@@ -39,7 +39,7 @@ class Hosts:
             self.peer(address),
             collector.COMMAND,
             text.encode(),
-            deadlines=ssh.Deadlines(command=PART_SECONDS),
+            deadlines=ssh.Deadlines(command=seconds),
             max_bytes=512_000_000,
         )
         body, mark, status = seen.output.decode("utf-8", "surrogateescape").rpartition(f"\nplanner-{nonce} ")

@@ -22,6 +22,7 @@ from inventory.conditions import Facts
 from planner import decisions
 from planner.facts import Assembly
 from planner.plandocument import digest
+from planner.platforms import AFTERWARDS
 from planner.workspace import Workspace
 
 CALENDAR = "calendar.yml"
@@ -101,7 +102,7 @@ def made_from(session: Session, space: Workspace, today: date) -> dict[str, str]
     calendar = yamlfile.read(path).data if path.exists() else {}
     return {
         "rules": space.rules.hash,
-        "platforms": digest(space.platforms.model_dump(mode="json")),
+        "platforms": digest(space.platforms.model_dump(mode="json", exclude=set(AFTERWARDS))),
         "calendar": digest(json.loads(json.dumps(calendar, default=str))),
         "decisions": decisions.standing(session, today).hash,
     }

@@ -79,6 +79,7 @@ Factor = Annotated[float, BeforeValidator(_no_boolean), Field(ge=1, le=100, allo
 Money = Annotated[Decimal, BeforeValidator(_no_boolean), Field(ge=0, allow_inf_nan=False, max_digits=15, decimal_places=4)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
 Address = Annotated[str, AfterValidator(_address)]
+Folder = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")]
 
 
 class _Strict(BaseModel):
@@ -302,8 +303,32 @@ class Dns(_Strict):
 class Archive(Node):
     """The machine that keeps what was closed, in `folder`, for `keep_years` after the cutover."""
 
-    folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")] = "/srv/archive"
+    folder: Folder = "/srv/archive"
     keep_years: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=100)] = 3
+
+
+class Backup(Node):
+    """The machine that fetches the sites in care every night, into `folder`, and what of that it keeps.
+
+    `days`, `weeks` and `months` are how many of each keep their last backup; `test_days` the time within which the newest one is restored
+    into a scratch place; `late_hours` the age from which the newest one is late; `free_bytes` stay free on its disk.
+    """
+
+    folder: Folder = "/srv/backup"
+    hour: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=23)] = 2
+    days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=366)] = 7
+    weeks: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=520)] = 4
+    months: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=240)] = 6
+    test_days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=366)] = 7
+    late_hours: Annotated[int, BeforeValidator(_no_boolean), Field(ge=25, le=8760)] = 30
+    free_bytes: Bytes = 1_000_000_000
+
+
+class Monitoring(Node):
+    """The Prometheus that gets the sites in care as files of targets in `folder`; its node exporters answer on `node_port`."""
+
+    folder: Folder = "/etc/prometheus/targets"
+    node_port: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=65535)] = 9100
 
 
 class Gone(_Strict):
@@ -334,6 +359,10 @@ STANDARD = Flavour(name="standard", cpus=2, memory_bytes=4 * 1024**3, disk_bytes
 """The VPS that published guides of universities give without asking for reasons: 2 CPUs, 4 GB, 50 GB."""
 
 
+AFTERWARDS = frozenset({"backup", "monitoring", "certificate_days"})
+"""Keys that say how what was moved is cared for: no plan is made from them."""
+
+
 class Platforms(_Strict):
     """`inventory/platforms.yml`: where workloads can go."""
 
@@ -354,6 +383,9 @@ class Platforms(_Strict):
     archive: Archive | None = None
     gone: Gone = Gone()
     room: Room = Room()
+    backup: Backup | None = None
+    monitoring: Monitoring | None = None
+    certificate_days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=366)] = 21
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -362,8 +394,9 @@ class Platforms(_Strict):
         for cluster in self.site_clusters:
             found |= {node.address: node for node in (cluster.front, *cluster.nodes)}
         found |= {node.address: node for node in self.vps_machines}
-        if self.archive is not None:
-            found.setdefault(self.archive.address, self.archive)
+        for one in (self.archive, self.backup, self.monitoring):
+            if one is not None:
+                found.setdefault(one.address, one)
         return tuple(found.values())
 
     @property

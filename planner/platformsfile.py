@@ -93,7 +93,8 @@ def _names(data: Mapping[Any, Any]) -> Iterator[Problem]:
         earlier = seen.setdefault(name, (path, address))
         if earlier[0] != path and (address is None or earlier[1] != address):
             yield path, f"the name {name!r} stands already at {'.'.join(map(str, earlier[0]))}"
-    yield from _archive(data, seen)
+    for kind in ("archive", "backup", "monitoring"):
+        yield from _beside(data, kind, seen)
     for kind in ("flavours", "pools"):
         known: dict[str, int] = {}
         for index, item in enumerate(_listed(data, kind)):
@@ -102,16 +103,17 @@ def _names(data: Mapping[Any, Any]) -> Iterator[Problem]:
                 yield (kind, index, "name"), f"the name {name!r} stands already at {kind}.{known[name]}"
 
 
-def _archive(data: Mapping[Any, Any], seen: Mapping[str, tuple[Path_, Any]]) -> Iterator[Problem]:
+def _beside(data: Mapping[Any, Any], kind: str, seen: dict[str, tuple[Path_, Any]]) -> Iterator[Problem]:
     """It may be a machine that serves as something else, too, and then has that machine's address."""
-    archive = data.get("archive")
-    name = _named(archive)
-    if isinstance(archive, dict) and isinstance(name, str) and name in seen:
-        path, address = seen[name]
-        if path[0] == "virtual_hosts":
-            address = _listed(data, "virtual_hosts")[int(path[1])].get("address")
-        if address is None or address != archive.get("address"):
-            yield ("archive", "name"), f"the name {name!r} stands already at {'.'.join(map(str, path))}"
+    machine = data.get(kind)
+    name = _named(machine)
+    if not isinstance(machine, dict) or not isinstance(name, str):
+        return
+    path, address = seen.setdefault(name, ((kind, "name"), machine.get("address")))
+    if path[0] in {"virtual_hosts", "vps_machines"}:
+        address = _listed(data, str(path[0]))[int(path[1])].get("address")
+    if address is None or address != machine.get("address"):
+        yield (kind, "name"), f"the name {name!r} stands already at {'.'.join(map(str, path))}"
 
 
 def _good(data: Mapping[Any, Any], kind: str, model: type[Part]) -> Iterator[tuple[int, Part]]:

@@ -11,4 +11,4 @@ PATH="$PWD/.venv/bin:$PATH" ansible-lint --offline --profile production -q playb
 draft=$(mktemp -d); trap 'rm -rf "$draft"' EXIT
 .venv/bin/python tests/sample_bundle.py "$draft/bundle"
 cp .ansible-lint "$draft/bundle/"; cd "$draft/bundle"
-PATH="$OLDPWD/.venv/bin:$PATH" ansible-lint --offline --profile production -q --exclude roles -- wave-1.yml moves
+PATH="$OLDPWD/.venv/bin:$PATH" ansible-lint --offline --profile production -q --exclude roles -- wave-1.yml moves operations

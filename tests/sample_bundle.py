@@ -1,10 +1,14 @@
-"""A small plan with every placement that is carried out, and its bundle: `sample_bundle.py FOLDER` writes it for ansible-lint."""
+"""A small plan with every placement that is carried out, its bundle, and that of care: `sample_bundle.py FOLDER` writes them for ansible-lint."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from planner import bundle
 from planner.movesteps import steps
+from planner.operations import bundle as care
+from planner.operations.care import Cared
+from planner.platforms import Platforms
 
 ACCESS = bundle.Access("ops", 22, ("/keys/id",), "/ws/runs/known_hosts", {"192.0.2.1": ["ssh-ed25519 AAAA"]})
 
@@ -67,4 +71,12 @@ if __name__ == "__main__":
         document["moves"].append({**plan(placement=placement, tls=True)["moves"][0], "id": name, "site": name})
     for name, tls in (("e-edu", False), ("e-tls-edu", True)):
         document["moves"].append({**plan(placement="site-cluster", profile="static-export", tls=tls)["moves"][0], "id": name, "site": name})
-    bundle.write(document, Path(sys.argv[1]), ACCESS)
+    folder = Path(sys.argv[1])
+    bundle.write(document, folder, ACCESS)
+    cared = [Cared("plan-1", move, datetime(2026, 11, 1, tzinfo=UTC)) for move in document["moves"]]
+    machine = {"address": "192.0.2.50"}
+    platforms = Platforms.model_validate({"backup": {"name": "bak", **machine}, "monitoring": {"name": "mon", **machine}})
+    (folder / "operations").mkdir()
+    for name, text in care.files(cared, platforms, ACCESS, {}).items():
+        if name in {care.PLAYBOOK, "vars.json"}:
+            (folder / "operations" / name).write_text(text)

@@ -14,7 +14,7 @@ if test "$(id -u)" = 0; then
   missing=
   for need in dig:bind9-dnsutils nsupdate:bind9-dnsutils curl:curl ssh:openssh-client sshd:openssh-server ps:procps busybox:busybox openssl:openssl \
     tcsh:tcsh fish:fish mksh:mksh gawk:gawk sudo:sudo mariadbd:mariadb-server-core mariadb:mariadb-client-core nginx:nginx-light \
-    apache2:apache2; do
+    apache2:apache2 rsync:rsync; do
     command -v "${need%:*}" >/dev/null || missing="$missing ${need#*:}"
   done
   ls /usr/lib/apache2/modules/libphp*.so >/dev/null 2>&1 || missing="$missing libapache2-mod-php8.2"

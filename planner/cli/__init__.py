@@ -67,7 +67,7 @@ MODULES = {
     "assess": ("assess", "explain"), "plan": ("plan",),
     "collect": ("collector", "import-transcript", "reparse", "changes"), "access": ("coverage", "access"),
     "carry": ("generate", "preflight", "run", "drift"), "status": ("status", "log"), "back": ("rollback",),
-    "rehearse": ("rehearse", "calibrate"),
+    "rehearse": ("rehearse", "calibrate"), "operations": ("operations",),
     "questions": ("questions",), "rules": ("rules",),
     "verify": ("verify",), "acceptance": ("acceptance",), "export": ("export",),
     "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),

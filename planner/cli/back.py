@@ -16,6 +16,7 @@ from planner import audit, execution, notifications, planstore, playing, publish
 from planner.cli.carry import Yes, carrier, chosen, leased, newest, states
 from planner.cli.live import Live
 from planner.cli.output import note, say, visible
+from planner.operations import registering
 
 
 def add(app: typer.Typer) -> None:
@@ -65,6 +66,8 @@ def rollback(
             with notifications.Messenger(space.configuration.notify, note).working() as messenger:
                 at = catalogue.now().isoformat(timespec="seconds")
                 messenger.tell(notifications.Event("rolled back", document["id"], carrying.run, one["id"], "", at))
+    for line in registering.follow(book):
+        note(visible(line))
     say(f"{one['id']} is rolled back: {one['site']} is served by {one['source']['host']}")
 
 

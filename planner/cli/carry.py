@@ -36,6 +36,7 @@ from planner import (
 from planner.cli.live import Live
 from planner.cli.options import PlanNamed
 from planner.cli.output import Json, emit, note, say, table, visible
+from planner.operations import registering
 
 Chosen = Annotated[list[str] | None, typer.Option("--move", help="Only this move (an id, or any of its site's names); may be repeated.")]
 Wave = Annotated[int, typer.Option(help="Only this wave.", min=0)]
@@ -178,6 +179,8 @@ def run(
             wanted = chosen(document, moves, wave)
             result = _carried(space, book, carrying, live, wanted, messenger, bool(moves), until, at_once or os.cpu_count() or 1)
     failed = result.failed
+    for line in registering.follow(book):
+        note(visible(line))
     if not as_json and not result.begun:
         done = sum(states(book, document)[move["id"]].name == "done" for move in wanted)
         say(f"nothing to do: {done} of {len(wanted)} moves are done; 0 changes")

@@ -148,6 +148,23 @@ def test_a_second_run_changes_nothing(campus, space, moved):
     assert said and not any(row["would_change"] or row["trouble"] for row in said), said
 
 
+def test_its_database_is_backed_up_and_restored_on_trial(campus, space, moved):
+    platforms = space / "inventory/platforms.yml"
+    platforms.write_text(platforms.read_text() + "backup: {name: vps1, address: 198.51.100.120, free_bytes: 10 MB}\n")
+    campus.planner(space, "operations", "setup", "--yes")
+    campus.lab("exec", "vps1", "systemctl", "start", "site-backup.service")
+    (row,) = json.loads(campus.planner(space, "operations", "--json").stdout)
+    assert row["warnings"] == ["its backups lie on the machine that serves it"], "it is the lab's only one of its kind"
+    assert (row["backup"]["state"], row["restore"]["state"], row["rotation"]) == ("ok", "ok", "ok")
+    counted = sql(campus, "vps1", ROWS.replace(", (", " + ("))
+    assert str(row["restore"]["rows"]) == str(row["backup"]["rows"])
+    assert row["restore"]["rows"] >= int(counted) > 0
+    assert sql(campus, "vps1", "SELECT count(*) FROM pg_database WHERE datname LIKE 'planner%'", "postgres") == "0"
+    settings = campus.lab("exec", "vps1", "sh", "-c", f"tar tzf /srv/backup/{MOVE}/*/settings.tar.gz").stdout
+    assert "tomcat/conf/" in settings
+    assert "etc/systemd/system/w-opac-lib-campus-test.service" in settings
+
+
 def test_it_is_taken_back_and_the_source_is_as_before(campus, space, before, moved):
     campus.planner(space, "rollback", MOVE, "--yes")
     assert ctl(campus, "dig", "+short", "opac.lib.campus.test").split() == ["198.51.100.13"]
@@ -167,7 +184,7 @@ def test_it_is_taken_back_and_the_source_is_as_before(campus, space, before, mov
 
 
 def test_a_source_whose_planner_is_gone_releases_its_database_itself(campus, space, moved):
-    folder = next((space / "plans").iterdir()) / "bundle"
+    folder = next((space / "plans").glob("plan-*")) / "bundle"
     program = str(Path(sys.executable).parent / "ansible-playbook")
     freeze = [
         *PREFIX,

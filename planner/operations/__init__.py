@@ -1,0 +1,1 @@
+"""What follows a move: the sites in care, their backups and restore tests, certificates, monitoring, register entries and letters."""
