@@ -4,9 +4,11 @@
     python bench/storing.py                    100 to 10,000 hosts, some minutes
     python bench/storing.py --svg growth.svg   also as a picture; --json for programs
 
-Transcripts are those of `transcript.py` (ten sites, 40 listeners, 300 packages each).  CPU time of this process is measured, not time on
-the wall, which other programs on the machine would change; times of `planner sites` are of a whole process, on the wall.  The peer stores
-what the same visits brought the plain way: one row for each observation, by SQLAlchemy's ORM, a transaction for a hundred hosts.
+Transcripts are those of `transcript.py` (ten sites, 40 listeners, 300 packages each).  Each host is read three times: for the first
+time, again when nothing happened but what always does, and again when its logs, tables and contents' clock have moved.  CPU time of this
+process is measured, not time on the wall, which other programs on the machine would change; times of `planner sites` are of a whole
+process, on the wall.  The peer stores what the same visits brought the plain way: one row for each observation, by SQLAlchemy's ORM, a
+transaction for a hundred hosts.
 """
 
 from __future__ import annotations
@@ -28,16 +30,20 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import transcript
-from sqlalchemy import JSON, ForeignKey, LargeBinary, create_engine, event
+from sqlalchemy import JSON, ForeignKey, LargeBinary, create_engine, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from inventory import catalogue, collector, discovery, model, packing, reconcile, storing
+from inventory import catalogue, collector, discovery, model, packing, reconcile, ssh, storing, unchanged
 from inventory.probes import registry
 from inventory.probes.base import Observation, blocks
 
 AT = datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
 PEER_HOSTS = 100
 UNIT = transcript.UNITS[0]
+LOGINS = (ssh.Login("root"),)
+KINDS = {"first": {}, "idle": {}, "live": {"live": True}}
+"""A host that was never read; one on which nothing happened since; one that is in use."""
+STEPS = ("ask", "parse", "pack", "store")
 
 
 class Base(DeclarativeBase):
@@ -101,15 +107,25 @@ def parsed(output: bytes) -> tuple[collector.Transcript, tuple[tuple[str, Observ
     return read, tuple(found)
 
 
-def visits(meter: Meter, hosts: Sequence[int], visit: int) -> list[storing.Visit]:
-    """What these hosts say, read and packed."""
+def visits(meter: Meter, book: catalogue.Catalogue, hosts: Sequence[int], visit: int, kind: str, **how: bool) -> list[storing.Visit]:
+    """What these hosts say, read and packed as a discovery does it; `kind` is what the figures are called by."""
     made = []
+    at = AT + timedelta(days=visit)
+    with book.session() as session:
+        known = {
+            name: key for key, name in session.execute(select(model.Host.id, model.Host.name).where(model.Host.snapshot_id.is_not(None)))
+        }
+        mine = [known[name] for name in map(transcript.name_of, hosts) if name in known]
+        earlier = meter.run(f"{kind}: ask", len(hosts), lambda: unchanged.earlier(session, mine, at))
     for host in hosts:
-        output = transcript.transcript(host, visit)
-        read, found = meter.run("read and parse", 1, lambda output=output: parsed(output))
-        result = discovery.Result(transcript.name_of(host), transcript.address_of(host), "ok", "", 1.0, output, read, found)
-        at = AT + timedelta(days=visit)
-        made.append(meter.run("pack", 1, lambda result=result, at=at: discovery.as_visit(result, at)))
+        name, peer = transcript.name_of(host), ssh.Peer(transcript.address_of(host), LOGINS, {})
+        seen = ssh.Visit("ok", "", transcript.transcript(host, visit, **how), 1.0)
+
+        def read(name: str = name, peer: ssh.Peer = peer, seen: ssh.Visit = seen) -> discovery.Result:
+            return discovery.read(name, peer, seen, transcript.NONCE, registry.PROBES, earlier.get(name))
+
+        result = meter.run(f"{kind}: parse", 1, read)
+        made.append(meter.run(f"{kind}: pack", 1, lambda result=result: discovery.as_visit(result, at)))
     return made
 
 
@@ -180,10 +196,9 @@ def grow(sizes: Sequence[int]) -> tuple[list[dict[str, Any]], Meter]:
             with book.session() as session:
                 session.add_all(model.Host(name=transcript.name_of(host), address=transcript.address_of(host)) for host in new)
             for part in catalogue.chunks(new, 200):
-                made = visits(meter, part, 0)
-                meter.run("store new", len(part), lambda made=made: store(book, made))
-                made = visits(meter, part, 1)
-                meter.run("store unchanged", len(part), lambda made=made: store(book, made))
+                for visit, (kind, how) in enumerate(KINDS.items()):
+                    made = visits(meter, book, part, visit, kind, **how)
+                    meter.run(f"{kind}: store", len(part), lambda made=made: store(book, made))
             meter.run("identify", len(new), lambda: identify(book))
             meter.run("identify nothing new", 1, lambda: identify(book))
             with book.session() as session:
@@ -195,7 +210,11 @@ def grow(sizes: Sequence[int]) -> tuple[list[dict[str, Any]], Meter]:
             have = size
             every, printed = planner(folder, "sites", "--json")
             some, _ = planner(folder, "sites", "--limit", "50", "--sort", "-bytes")
-            row = {"hosts": size, **{name: round(meter.ms(name), 2) for name in meter.spent}, "hosts with it": len(found)}
+            row = {"hosts": size}
+            for kind in KINDS:
+                own = {step: meter.ms(f"{kind}: {step}") for step in STEPS}
+                row |= {kind: round(sum(own.values()), 2), f"{kind}: {', '.join(STEPS)}": " ".join(f"{ms:.2f}" for ms in own.values())}
+            row |= {name: round(meter.ms(name), 2) for name in meter.spent if ":" not in name} | {"hosts with it": len(found)}
             row |= {"sites --json, s": round(every, 2), "bytes": printed, "sites --limit 50, s": round(some, 2)}
             row["catalogue, KB a host"] = round(sum(path.stat().st_size for path in folder.glob("catalogue.db*")) / size / 1000, 1)
             rows.append(row)
@@ -207,7 +226,7 @@ def grow(sizes: Sequence[int]) -> tuple[list[dict[str, Any]], Meter]:
     return rows, total
 
 
-LINES = (("read and parse", "#555"), ("pack", "#2a7"), ("store new", "#06c"), ("store unchanged", "#93c"), ("identify", "#c60"))
+LINES = (("first", "#06c"), ("live", "#2a7"), ("idle", "#93c"), ("identify", "#c60"))
 
 
 def svg(rows: Sequence[dict[str, Any]]) -> str:
@@ -247,16 +266,17 @@ def main() -> None:
     rows, total = grow(sizes)
     if asked.svg:
         asked.svg.write_text(svg(rows))
-    names = ["read and parse", "pack", "store new", "store unchanged", "identify"]
-    summary = {name: round(total.ms(name), 2) for name in [*names, "peer"]}
-    summary["peer / (pack + store new)"] = round(total.ms("peer") / (total.ms("pack") + total.ms("store new")), 1)
+    whole = {kind: sum(total.ms(f"{kind}: {step}") for step in STEPS) for kind in KINDS}
+    summary = {name: round(ms, 2) for name, ms in whole.items()} | {name: round(total.ms(name), 2) for name in ("identify", "peer")}
+    summary |= {f"first / {kind}": round(whole["first"] / whole[kind], 1) for kind in KINDS if kind != "first"}
+    summary["peer / (pack + store)"] = round(total.ms("peer") / (total.ms("first: pack") + total.ms("first: store")), 1)
     if asked.json:
         print(json.dumps({"growth": rows, "summary": summary}, indent=2))
         return
     columns = list(rows[0])
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for row in rows:
-        print("| " + " | ".join(f"{row[name]:,}" for name in columns) + " |")
+        print("| " + " | ".join(f"{row[name]:,}" if isinstance(row[name], (int, float)) else row[name] for name in columns) + " |")
     print("\nCPU ms for each host, over all: " + ", ".join(f"{name} {value}" for name, value in summary.items()))
 
 

@@ -3,7 +3,8 @@
 In: a host's number and a visit's number.  Out: bytes as a visit brings them, the same for the same numbers.  Files that every Debian has
 (PHP's settings, nginx's own files, units, crontabs) are those of a captured transcript (`tests/cases/transcripts`); listeners, processes,
 packages, sites, logs and schemas are made here.  A later visit differs in what always differs (load, uptime, process ids, connections);
-`changed` also raises the version of one application and one package, and adds requests.
+`changed` also raises the version of one application and one package, and adds requests; `live` is what a host in use brings: each site's
+log has grown, tables have, and the clock beside the contents has moved.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def site_names(host: int) -> list[str]:
     return [f"www{number}.h{host}.{UNITS[(host + number) % len(UNITS)]}.example.edu" for number in range(SITES)]
 
 
-def transcript(host: int, visit: int = 0, *, changed: bool = False) -> bytes:
+def transcript(host: int, visit: int = 0, *, changed: bool = False, live: bool = False) -> bytes:
     """All of a visit's output, from the first frame on."""
     made = random.Random(host)
     now = random.Random(host * 1000 + visit)
@@ -69,9 +70,9 @@ def transcript(host: int, visit: int = 0, *, changed: bool = False) -> bytes:
     parts = {
         "system": _system(host, now), "network": _network(host, made, now, pids), "services": _services(made, now),
         "nginx": _nginx(host), "apache": captured()["apache"], "php": captured()["php"], "cron": captured()["cron"],
-        "certificates": _certificates(host), "mariadb": _mariadb(host, made), "packages": _packages(made, changed),
-        "applications": _applications(host, changed), "accesslog": _accesslog(host, made, 5 if changed else 0),
-        "content": _content(host, made),
+        "certificates": _certificates(host), "mariadb": _mariadb(host, made, visit if live else 0), "packages": _packages(made, changed),
+        "applications": _applications(host, changed), "accesslog": _accesslog(host, made, 5 if changed else 0, visit if live else 0),
+        "content": _content(host, made, visit if live else 0),
     }  # fmt: skip
     text = [f"@@{NONCE} start root Linux\n"]
     text += [f"\n@@{NONCE} begin {name}\n{body}\n@@{NONCE} end {name} 0 {now.randint(0, 1)}\n" for name, body in parts.items()]
@@ -174,7 +175,7 @@ def _certificates(_host: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _mariadb(host: int, made: random.Random) -> str:
+def _mariadb(host: int, made: random.Random, grown: int) -> str:
     lines = captured()["mariadb"].rstrip("\n").split("\n")
     for number in range(6):
         name = f"site{host}_{number}".encode().hex().upper()
@@ -183,7 +184,7 @@ def _mariadb(host: int, made: random.Random) -> str:
         lines = _after(lines, "@ schemas", f"|{name}\tutf8mb4\tutf8mb4_general_ci")
         lines = _after(lines, "@ counts", f"|{name}\t12")
         for table in range(12):
-            rows, size = made.randint(10, 9000), made.randint(10, 90) * 16384
+            rows, size = made.randint(10, 9000) + grown, made.randint(10, 90) * 16384
             called = f"wp_table{table}".encode().hex().upper()
             lines = _after(
                 lines, "@ tables", f"|{name}\t{called}\tInnoDB\tBASE TABLE\tutf8mb4_unicode_ci\t{rows}\t{size}\t{size // 2}\t0\tDynamic\t0"
@@ -228,11 +229,11 @@ def _applications(host: int, changed: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _accesslog(host: int, made: random.Random, more: int) -> str:
+def _accesslog(host: int, made: random.Random, more: int, grown: int) -> str:
     lines = []
     for number, name in enumerate(site_names(host)):
         for ending in ("", ".1"):
-            requests = made.randint(900, 90_000) + (more if number == 0 and not ending else 0)
+            requests = made.randint(900, 90_000) + (more if number == 0 and not ending else 0) + (0 if ending else grown)
             lines += [
                 f"@ log /var/log/nginx/{name}.access.log{ending}", f"|total {requests} {requests} {requests * 6000} 618 200 0 0 0",
                 "|format combined", "|first 10/Nov/2026:01:16:29 +0000", "|last 24/Nov/2026:00:52:29 +0000",
@@ -243,8 +244,8 @@ def _accesslog(host: int, made: random.Random, more: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _content(host: int, made: random.Random) -> str:
-    lines = ["@ now 1795484695"]
+def _content(host: int, made: random.Random, grown: int) -> str:
+    lines = [f"@ now {1795484695 + 86400 * grown}"]
     for number, name in enumerate(site_names(host)):
         files = made.randint(20, 5000)
         lines += [

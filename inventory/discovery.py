@@ -12,12 +12,13 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import catalogue, collector, garbage, model, packing, ssh, storing
+from inventory import catalogue, collector, garbage, model, packing, ssh, storing, unchanged
 from inventory.probes import registry
 from inventory.probes.base import Observation, Probe
 from inventory.processes import spread
@@ -30,7 +31,8 @@ class Result:
     """How one host's visit ended; `observations` are (section, observation).
 
     `way` is how we came in (see `way_in`).  `packed` (see `pack`) stands for output and observations, which are then empty.  `source` and
-    `at` are for what was read from a file instead of over SSH: which file, and when its host wrote it.
+    `at` are for what was read from a file instead of over SSH: which file, and when its host wrote it.  `marks` are the sections' (see
+    `unchanged`); those of `kept` said what they had said in `earlier`, and have no observations here.
     """
 
     host: str
@@ -45,6 +47,13 @@ class Result:
     at: datetime | None = None
     way: Mapping[str, Any] = field(default_factory=dict)
     packed: packing.Packed | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    earlier: packing.Earlier | None = None
+
+
+AGAIN = frozenset({"storage"})
+"""Sections that are parsed at every visit: the visit's own detail speaks of what they say (`left_out`)."""
 
 
 def visit(
@@ -61,8 +70,15 @@ def visit(
     return read(name, peer, ssh.visit(peer, collector.COMMAND, stdin, deadlines=deadlines), nonce, probes)
 
 
-def read(name: str, peer: ssh.Peer, seen: ssh.Visit, nonce: str, probes: Sequence[Probe] = registry.PROBES) -> Result:
-    """What a visit brought, parsed."""
+def read(
+    name: str,
+    peer: ssh.Peer,
+    seen: ssh.Visit,
+    nonce: str,
+    probes: Sequence[Probe] = registry.PROBES,
+    earlier: packing.Earlier | None = None,
+) -> Result:
+    """What a visit brought, parsed, as far as it is not what it brought `earlier`."""
     way = way_in(peer, seen)
     if seen.outcome not in {"ok", "partial", "timeout", "sudo"} or (seen.outcome != "ok" and not seen.output):
         return Result(name, peer.address, seen.outcome, seen.detail, seen.seconds, way=way)
@@ -71,14 +87,18 @@ def read(name: str, peer: ssh.Peer, seen: ssh.Visit, nonce: str, probes: Sequenc
     if not transcript.privilege:
         outcome, why = unshelled(seen)
         return Result(name, peer.address, outcome, "; ".join(filter(None, (detail, why))), seen.seconds, way=way)
-    found = tuple(registry.parse(transcript.sections))
+    marks = unchanged.marks(transcript.sections)
+    kept = unchanged.same(marks, earlier) - AGAIN
+    found = tuple(registry.parse(transcript.sections, kept))
     if outcome in {"ok", "timeout"}:
         outcome, detail = ended(transcript, probes, outcome, detail)
     elif outcome == "sudo" and (left := ended(transcript, probes)[1]) != detail:
         detail = f"{detail}; {left}"
     detail = "; ".join(filter(None, (detail, way_shown(peer, way), left_out(found))))
     output = collector.trimmed(seen.output, nonce)
-    return Result(name, peer.address, outcome, detail, seen.seconds, output, transcript, found, way=way)
+    return Result(
+        name, peer.address, outcome, detail, seen.seconds, output, transcript, found, way=way, marks=marks, kept=kept, earlier=earlier
+    )
 
 
 def way_in(peer: ssh.Peer, seen: ssh.Visit) -> dict[str, Any]:
@@ -144,6 +164,7 @@ def ended(transcript: collector.Transcript, probes: Sequence[Probe], outcome: st
 
 
 Host = tuple[str, ssh.Peer]
+_Item = tuple[str, ssh.Peer, packing.Earlier | None]
 
 
 @dataclass(frozen=True)
@@ -158,15 +179,15 @@ class _Discovery:
         """All of them, or the sections named."""
         return tuple(probe for probe in registry.PROBES if not self.sections or probe.name in self.sections)
 
-    def job(self, item: Host) -> ssh.Job:
+    def job(self, item: _Item) -> ssh.Job:
         nonce = secrets.token_hex(12)
         return ssh.Job(item[1], collector.COMMAND, lambda: collector.script(self.probes, nonce).encode(), nonce)
 
-    def value(self, job: ssh.Job, item: Host, seen: ssh.Visit) -> Any:
+    def value(self, job: ssh.Job, item: _Item, seen: ssh.Visit) -> Any:
         with garbage.put_off():  # until all of it is packed and forgotten
-            return self._finished(read(*item, seen, job.tag, self.probes))
+            return self._finished(read(item[0], item[1], seen, job.tag, self.probes, item[2]))
 
-    def lost(self, item: Host, why: str) -> Any:
+    def lost(self, item: _Item, why: str) -> Any:
         return self._finished(Result(item[0], item[1].address, "protocol", why, 0.0))
 
     def _finished(self, result: Result) -> Any:
@@ -181,7 +202,8 @@ def visit_all(
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
 ) -> Iterator[Result]:
     """Visit (name, peer) pairs, `in_flight` at a time, on all cores (or so many processes); results come as they finish."""
-    return spread(hosts, _Discovery(), in_flight=in_flight, processes=processes, deadlines=deadlines)
+    items = [(name, peer, None) for name, peer in hosts]
+    return spread(items, _Discovery(), in_flight=in_flight, processes=processes, deadlines=deadlines)
 
 
 def visit_and(
@@ -192,12 +214,15 @@ def visit_and(
     processes: int = 0,
     deadlines: ssh.Deadlines = ssh.Deadlines(),  # noqa: B008  (frozen)
     sections: frozenset[str] = frozenset(),
+    earlier: Mapping[str, packing.Earlier] = MappingProxyType({}),
 ) -> Iterator[Value]:
     """`visit_all`, with something done to each result where the visit was made: beside the visits, on all cores.
 
-    `finish` is a function at the top of a module; what it returns must go through a pipe.  `sections` limits what is read.
+    `finish` is a function at the top of a module; what it returns must go through a pipe.  `sections` limits what is read;
+    `earlier` is what is stored of hosts by their names (`unchanged.earlier`): only what changed since is parsed.
     """
-    return spread(hosts, _Discovery(finish, sections), in_flight=in_flight, processes=processes, deadlines=deadlines)
+    items = [(name, peer, earlier.get(name)) for name, peer in hosts]
+    return spread(items, _Discovery(finish, sections), in_flight=in_flight, processes=processes, deadlines=deadlines)
 
 
 def trusted(session: Session) -> dict[str, dict[str, bytes]]:
@@ -214,9 +239,12 @@ def pack(result: Result) -> Result:
         return result
     transcript = result.transcript
     with garbage.put_off():
-        packed = packing.pack(result.output, result.observations, transcript.sections, transcript.privilege)
+        packed = packing.pack(
+            result.output, result.observations, transcript.sections, transcript.privilege,
+            marks=result.marks, earlier=result.earlier, kept=result.kept,
+        )  # fmt: skip
     told = replace(transcript, sections=tuple(replace(section, text="") for section in transcript.sections))
-    return replace(result, output=b"", transcript=told, observations=(), packed=packed)
+    return replace(result, output=b"", transcript=told, observations=(), packed=packed, marks={}, kept=frozenset(), earlier=None)
 
 
 def as_visit(result: Result, at: datetime) -> storing.Visit:

@@ -2,7 +2,8 @@
 
 In: a site as found (its names, and `clues`, what its host says of owners), the sheet that declares it, its host, all units, and what
 admins confirmed.  Out: an `Ownership`.  An admin's word overrules everything and follows the site's names to any host; a unit's own
-sheet overrules what is only inferred; contradictions are kept and shown, and lower the confidence.
+sheet overrules what is only inferred, unless another unit's sheet declares the site, too; contradictions are kept and shown, and lower the
+confidence.
 
 Confidence: each reason alone would be right with its weight w.  Its odds w/(1-w) are multiplied for each unit (the strongest of each
 group only, since reasons of one group are one circumstance), and compared with all other units' odds and with the odds 1 of "none of
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inventory import yamlfile
 from inventory.errors import InputError
+from inventory.register import claims
 from inventory.register.fields import plain
 from inventory.register.names import ascii_name
 from inventory.scope import parse_range
@@ -46,6 +48,7 @@ class Rules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     assign_from: Annotated[float, Field(ge=0.5, lt=1)]
     sure_from: Annotated[float, Field(ge=0.5, lt=1)]
+    shared_from: Annotated[float, Field(gt=0, le=1)]
     shared_accounts: frozenset[str]
     plain_labels: frozenset[str]
     public_mail: frozenset[str]
@@ -84,6 +87,7 @@ class Declared(Protocol):
 
     unit_code: Any
     origin: Any
+    data: Any
 
 
 class Machine(Protocol):
@@ -295,21 +299,39 @@ def _organisations(subject: str) -> list[str]:
 # ---------------------------------------------------------------- whose it is
 
 
-def of(site: Claimed, declared: Declared | None, host: Machine | None, units: Units, confirmed: Mapping[str, Confirmation]) -> Ownership:
-    """Whose a site is.  `confirmed` maps names of sites to an admin's word; `host` is None for a site that was found nowhere."""
-    reasons = list(_reasons(site, declared, host, units))
+def of(
+    site: Claimed,
+    declared: Declared | None,
+    host: Machine | None,
+    units: Units,
+    confirmed: Mapping[str, Confirmation],
+    *,
+    shared: bool = False,
+    said: Sequence[Reason] | None = None,
+) -> Ownership:
+    """Whose a site is.  `confirmed` maps names of sites to an admin's word; `host` is None for a site that was found nowhere.
+
+    `shared` says that the host serves other units, too (see `shared`); `said` is what `told` gave, where that was asked already.
+    """
+    own = told(site, declared, units) if said is None else said
+    reasons = [*_of_host(host, units, shared, {reason.unit for reason in own}), *own]
+    reasons.sort(key=lambda reason: reason.kind != "declared-site")
     ranking = _ranked(reasons)
     word = next((confirmed[name] for name in (site.name, *site.names) if name in confirmed), None)
     confidence = dict(ranking)
     if word is not None:
-        said = f"confirmed by {word.by} on {word.at:%Y-%m-%d}" + (f": {word.why}" if word.why else "")
-        return Ownership(word.unit, 1.0, said, tuple(reasons), tuple(ranking), word)
-    if declared is not None and declared.unit_code:
-        chosen = str(declared.unit_code)
+        text = f"confirmed by {word.by} on {word.at:%Y-%m-%d}" + (f": {word.why}" if word.why else "")
+        return Ownership(word.unit, 1.0, text, tuple(reasons), tuple(ranking), word)
+    declaring = {reason.unit for reason in reasons if reason.kind == "declared-site"}
+    if len(declaring) == 1:
+        chosen = declaring.pop()
     elif ranking and ranking[0][1] >= rules().assign_from:
         chosen = ranking[0][0]
     else:
         why = "no declaration, no range: unknown" if not reasons else f"nothing speaks clearly for one unit: {_shown(ranking)}"
+        if declaring:
+            both = ", ".join(f"{reason.unit} ({reason.why})" for reason in reasons if reason.kind == "declared-site")
+            why = f"more than one unit declares it: {both}"
         return Ownership(None, ranking[0][1] if ranking else 0.0, why, tuple(reasons), tuple(ranking))
     best = max((reason for reason in reasons if reason.unit == chosen), key=lambda reason: reason.weight)
     return Ownership(chosen, confidence[chosen], best.why, tuple(reasons), tuple(ranking))
@@ -334,26 +356,55 @@ def _ranked(reasons: Sequence[Reason]) -> list[tuple[str, float]]:
     return sorted(((unit, round(value / whole, 2)) for unit, value in odds.items()), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _reasons(site: Claimed, declared: Declared | None, host: Machine | None, units: Units) -> Iterable[Reason]:
-    def reason(kind: str, unit: str, text: str, evidence: Sequence[Any] = ()) -> Reason:
-        rule = rules().reasons[kind]
-        return Reason(kind, unit, rule.weight, rule.why.replace("{text}", text[:200]), tuple(evidence))
+def _reason(kind: str, unit: str, text: str, evidence: Sequence[Any] = ()) -> Reason:
+    rule = rules().reasons[kind]
+    return Reason(kind, unit, rule.weight, rule.why.replace("{text}", text[:200]), tuple(evidence))
 
+
+def _of_host(host: Machine | None, units: Units, shared: bool, own: Set[str]) -> Iterable[Reason]:
+    """What the host says; `own` are the units for which the site itself speaks.
+
+    Where a shared host stands is no reason against these: whoever runs it for everybody owns what nobody else does, at most.
+    """
+    if host is None:
+        return
+    owner, holder = host.unit_code, units.of_address(host.address)
+    for alone, among_others, unit, text in (
+        ("declared-server", "shared-server", owner, host.name),
+        ("range", "shared-range", holder, host.address),
+    ):
+        if unit and (not shared or not own or unit in own):
+            yield _reason(among_others if shared else alone, unit, text)
+
+
+def shared(host: Machine, said: Sequence[Sequence[Reason]], units: Units) -> list[bool]:
+    """For each site of a host, by what each says of itself (`told`): whether the other sites show that the host serves several units."""
+    mine = {host.unit_code, units.of_address(host.address)}
+    others = []
+    for reasons in said:
+        best = _ranked(reasons)[:1]
+        others.append(bool(best) and best[0][0] not in mine and best[0][1] >= rules().assign_from)
+    return [len(others) > 1 and (sum(others) - other) / (len(others) - 1) >= rules().shared_from for other in others]
+
+
+def told(site: Claimed, declared: Declared | None, units: Units) -> tuple[Reason, ...]:
+    """What a site's sheet, its names and its host's clues say, whatever host it is on."""
+    return tuple(_told(site, declared, units))
+
+
+def _told(site: Claimed, declared: Declared | None, units: Units) -> Iterable[Reason]:
     if declared is not None and declared.unit_code:
-        yield reason("declared-site", declared.unit_code, declared.origin, ("declared", declared.origin, 0))
-    if host is not None:
-        if host.unit_code:
-            yield reason("declared-server", host.unit_code, host.name)
-        if unit := units.of_address(host.address):
-            yield reason("range", unit, host.address)
+        claimed = claims.of(declared.data) or {str(declared.unit_code): declared.origin}
+        for claimant, place in claimed.items():
+            yield _reason("declared-site", claimant, place, ("declared", place, 0))
     for name in dict.fromkeys((site.name, *site.names)):
         if unit := units.of_domain(name):
-            yield reason("domain", unit, name)
+            yield _reason("domain", unit, name)
         elif unit := _by_label(name, units):
-            yield reason("label", unit, name)
+            yield _reason("label", unit, name)
     for clue in site.value(CLUES) or []:
         if unit := _by_clue(clue["kind"], clue["text"], units):
-            yield reason(clue["kind"], unit, clue["text"], clue["evidence"])
+            yield _reason(clue["kind"], unit, clue["text"], clue["evidence"])
 
 
 def _by_label(name: str, units: Units) -> str | None:

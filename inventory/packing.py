@@ -5,7 +5,8 @@ stored row the observations again, unchanged.  Pure; linear in what was read.
 
 A row is JSON of keys, values and lines (`{"keys": […], "rows": [[…]], "lines": […]}`; `"keys": null` where the observations of a kind
 differ in their fields), compressed.  Kinds of `SHARED` are the same on many hosts: their values go into a dictionary, and the row holds
-numbers of it.  Two visits with one digest said the same but for what is of the moment (`PASSING`, `COUNTING`).
+numbers of it.  Two visits with one digest said the same but for what is of the moment (`PASSING`, `COUNTING`).  Sections that say byte for
+byte what is stored (`unchanged`) are only named: their rows are taken over.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 from inventory.probes.base import Observation, Section
@@ -58,7 +60,7 @@ a test holds the two together."""
 LEVEL = 1
 """zlib's: a transcript takes 0.7 ms instead of 1.8 ms at level 6, and is a sixth larger (bench/storing.py)."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _PLAIN = frozenset({str, int, bool, type(None)})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -111,12 +113,30 @@ class SharedGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is stored of a host: its newest snapshot's number and digest, and for each section its mark and what it told (digests, '' for
+    nothing that makes a reading new).  `fresh`: a reading that says the same need not be stored again."""
+
+    snapshot: int
+    digest: str
+    fresh: bool
+    marks: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
-    """A visit as it is stored: the transcript compressed, rows in the order in which they were read, and the digest of both."""
+    """A visit as it is stored: the transcript compressed, rows in the order in which they were read, and the digest of both.
+
+    `marks` are for the next visit's `Earlier`.  The rows of the sections in `kept` are those of the snapshot `base`; when the whole reading
+    is `base`'s, there are neither rows nor transcript.
+    """
 
     transcript: bytes
     groups: tuple[Group | SharedGroup, ...]
     digest: str
+    marks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    base: int | None = None
 
 
 def pack(
@@ -124,10 +144,15 @@ def pack(
     observations: Iterable[tuple[str, Observation]],
     sections: Sequence[Section] = (),
     privilege: str = "",
+    *,
+    marks: Mapping[str, str] = MappingProxyType({}),
+    earlier: Earlier | None = None,
+    kept: Collection[str] = (),
 ) -> Packed:
-    """A visit's transcript and observations.  Never raises on what a host may have said."""
-    how = [[s.name, s.status, s.truncated, s.privilege] for s in sections]  # a helper that went stale changes what fills the gaps
-    told = blake2b(_encode([privilege, how]).encode("utf-8", "replace"), digest_size=16)
+    """A visit's transcript and observations, without those of the sections `kept` from `earlier`.
+
+    Never raises on what a host may have said.
+    """
     by_place: dict[tuple[str, str], list[Observation]] = {}
     for section, item in observations:
         place = (section, item.kind)
@@ -135,23 +160,45 @@ def pack(
             by_place[place].append(item)
         else:
             by_place[place] = [item]
-    groups: list[Group | SharedGroup] = []
+    telling: dict[str, list[str]] = {}
+    made: list[SharedGroup | tuple[str, str, str]] = []
     for (section, kind), items in by_place.items():
-        made = _shared(section, kind, items) if kind in SHARED else None
-        if made is not None:
-            told.update(repr((section, kind, made.keys, made.values)).encode("utf-8", "replace"))
-            groups.append(made)
+        shared = _shared(section, kind, items) if kind in SHARED else None
+        if shared is not None:
+            telling.setdefault(section, []).append(repr((kind, shared.keys, shared.values)))
+            made.append(shared)
             continue
         keys = _keys(items)
-        rows = encoded([list(item.data.values()) for item in items] if keys else [item.data for item in items])
-        lines = ",".join([str(item.line) for item in items])
+        values: list[Any] = [list(item.data.values()) for item in items] if keys else [item.data for item in items]
+        rows = encoded(values)
         if kind not in PASSING:
             passing = COUNTING.get(kind)
-            kept = encoded([{k: v for k, v in item.data.items() if k not in passing} for item in items]) if passing else rows
-            told.update(f"{section}\0{kind}\0{kept}".encode("utf-8", "replace"))
-        body = f'{{"keys":{encoded(keys)},"rows":{rows},"lines":[{lines}]}}'
-        groups.append(Group(clean(kind), clean(section), small(body)))
-    return Packed(zlib.compress(transcript, LEVEL), tuple(groups), told.hexdigest())
+            told = encoded(_lasting(keys, values, passing)) if passing else rows
+            telling.setdefault(section, []).append(f"{kind}\0{encoded(keys)}\0{told}")
+        lines = ",".join([str(item.line) for item in items])
+        made.append((clean(kind), clean(section), f'{{"keys":{encoded(keys)},"rows":{rows},"lines":[{lines}]}}'))
+    tells = {section: _hash("\0".join(parts)) for section, parts in telling.items()}
+    tells |= {section: earlier.marks[section][1] for section in kept if earlier is not None and earlier.marks[section][1]}
+    how = [[s.name, s.status, s.truncated, s.privilege] for s in sections]  # a helper that went stale changes what fills the gaps
+    digest = _hash(_encode([privilege, how, sorted(tells.items())]))
+    if earlier is not None and earlier.fresh and digest == earlier.digest:
+        return Packed(b"", (), digest, base=earlier.snapshot)
+    groups = tuple(one if isinstance(one, SharedGroup) else Group(one[0], one[1], small(one[2])) for one in made)
+    remembered = {name: (mark, tells.get(name, "")) for name, mark in marks.items()}
+    base = earlier.snapshot if earlier is not None and kept else None
+    return Packed(zlib.compress(transcript, LEVEL), groups, digest, remembered, tuple(sorted(kept)), base)
+
+
+def _lasting(keys: Sequence[str] | None, values: Sequence[Any], passing: Set[str]) -> list[Any]:
+    """The values without those of fields that move by themselves."""
+    if keys is None:
+        return [{name: value for name, value in row.items() if name not in passing} for row in values]
+    kept = [at for at, name in enumerate(keys) if name not in passing]
+    return [[row[at] for at in kept] for row in values]
+
+
+def _hash(text: str) -> str:
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def small(body: str) -> bytes:

@@ -24,7 +24,7 @@ from inventory import ssh
 
 FEW = 8
 """So many items are not worth another process: starting one takes half a second."""
-_BATCH = 64  # items sent at once, at most: what a pipe's buffer holds, so that the two ends never wait for each other
+_BATCH = 32  # items sent at once, at most: what a pipe's buffer holds, so that the two ends never wait for each other
 _DEATHS = 8  # after so many, what is left is done in the calling process
 
 Item = TypeVar("Item")

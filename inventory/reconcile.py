@@ -235,12 +235,17 @@ def _wanted(session: Session) -> Iterator[tuple[str, _Row]]:
     seen: set[str] = set()
     matched: set[str] = set()
     for host in sorted((hosts[key] for key in sites), key=lambda row: row.name):
+        mine = []
         for site in sorted(sites[host.id], key=lambda row: row.name):
             names = [str(name) for name in json.loads(site.names)]
             found = next((by_name[name] for name in (site.name, *names) if name in by_name), None)
             if found is not None:
                 matched.add(found.key)
-            owner = ownership.of(_Claim(site.name, names, site.clues or ()), found, host, owners, confirmed)
+            claim = _Claim(site.name, names, site.clues or ())
+            mine.append((site, names, found, claim, ownership.told(claim, found, owners)))
+        shared = ownership.shared(host, [said for *_, said in mine], owners)
+        for (site, names, found, claim, said), serves in zip(mine, shared, strict=True):
+            owner = ownership.of(claim, found, host, owners, confirmed, shared=serves, said=said)
             name = site.name if site.name not in seen else f"{site.name}@{host.name}"
             seen.add(name)
             status = "both" if found is not None else "undeclared"

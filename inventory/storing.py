@@ -1,20 +1,22 @@
 """Visits into the catalogue: many at a time, by one writer, in transactions of a hundred hosts or a second.
 
 In: `Visit`s (how a host's visit ended, and what it brought, packed).  Out: rows of `inventory.model`.  A host that said the same as at its
-last visit moves two times and a count; anything else becomes a snapshot with its observations.  One bad visit never loses those that
-were stored with it, and what was committed stays whatever happens next: a `kill -9` loses the visits of the last second.
+last visit moves two times and a count; anything else becomes a snapshot with its observations; those of sections that did not change are
+taken over.  One bad visit never loses those that were stored with it, and what was committed stays whatever happens next: a `kill -9`
+loses the visits of the last second.
 """
 
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from time import monotonic
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from sqlalchemy import Insert, bindparam, delete, insert, select, update
@@ -61,13 +63,14 @@ def write(session: Session, visits: Sequence[Visit], run: int | None = None) -> 
     A visit that brought nothing keeps the last snapshot's observations.
     """
     session.flush()
-    known = _known(session, {packing.clean(visit.host) for visit in visits})
     last = {packing.clean(visit.host): visit for visit in visits}
     for visit in visits:
         if visit is not last[packing.clean(visit.host)] and visit.packed is not None:  # both readings are kept
             write(session, [visit], run)
+    known = _known(session, set(last))
     mine = [(known[name], visit) for name, visit in last.items() if name in known]
-    ended, again, fresh = [], [], []
+    ended, again = [], []
+    fresh: list[tuple[int, Visit, packing.Packed]] = []
     for host, visit in mine:
         values = {"key": host.id, "outcome": visit.outcome, "outcome_detail": packing.clean(visit.detail), "visited_at": visit.at}
         values["way"] = dict(visit.way) if visit.way else host.way
@@ -76,8 +79,8 @@ def write(session: Session, visits: Sequence[Visit], run: int | None = None) -> 
             continue
         if _same(host, visit):
             again.append({"key": host.snapshot_id, "seen_at": visit.at})
-        else:
-            fresh.append((host.id, visit, visit.packed))
+        elif (packed := _stands(session, host, visit.packed)) is not None:
+            fresh.append((host.id, visit, packed))
     if ended:
         names = ("outcome", "outcome_detail", "visited_at", "visit_run_id", "way")
         session.execute(update(Host).where(Host.c.id == bindparam("key")).values({name: bindparam(name) for name in names}), ended)
@@ -106,26 +109,74 @@ def _snapshots(session: Session, fresh: Sequence[tuple[int, Visit, packing.Packe
         {
             "host_id": host, "taken_at": visit.at, "seconds": visit.seconds, "transcript": packed.transcript, "readings": 1,
             "privilege": visit.privilege if visit.privilege in {"root", "user"} else "",  # a host's own word
-            "sections": [_section(section, visit.source) for section in visit.sections],
+            "sections": [_section(section, visit.source, packed.marks) for section in visit.sections],
         }
         for host, visit, packed in fresh
     ]  # fmt: skip
     made = session.execute(insert(Snapshot).returning(Snapshot.c.id, sort_by_parameter_order=True), rows).scalars().all()
+    kept = _kept(session, fresh)
     observed = [(host, snapshot, packed) for (host, _, packed), snapshot in zip(fresh, made, strict=True)]
-    _observations(session, observed)
+    orders = {host: {section.name: -at for at, section in enumerate(reversed(visit.sections))} for host, visit, _ in fresh}
+    _observations(session, observed, kept, orders)
 
 
-def _section(section: Section, source: str) -> dict[str, Any]:
+def _section(section: Section, source: str, marks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     told = {name: packing.clean(getattr(section, name)) for name in ("name", "status", "seconds", "truncated", "privilege")}
-    return told | ({"source": packing.clean(source)} if source else {})
+    mark = {"mark": list(marks[section.name])} if section.name in marks else {}
+    return told | mark | ({"source": packing.clean(source)} if source else {})
 
 
-def _observations(session: Session, observed: Sequence[tuple[int, int, packing.Packed]]) -> None:
-    """Replace what is known of hosts (host's id, snapshot's id, packed); their sites are to be identified anew."""
+def _stands(session: Session, host: Any, packed: packing.Packed) -> packing.Packed | None:
+    """The same, unless it rests on a snapshot that is no longer the host's newest: then all of it, parsed here.
+
+    None when that is not to be had any more, because the snapshot went meanwhile: what was stored since stays.
+    """
+    if packed.base is None or (packed.transcript and packed.base == host.snapshot_id):
+        return packed
+    from inventory import collector  # heavy, and hardly ever needed
+    from inventory.probes import registry
+
+    stored = packed.transcript or session.scalar(select(Snapshot.c.transcript).where(Snapshot.c.id == packed.base))
+    if not stored:
+        return None
+    try:
+        output = zlib.decompress(stored)
+        read = collector.read(output, collector.nonce_of(output), registry.PROBES)
+        return packing.pack(output, registry.parse(read.sections), read.sections, read.privilege)
+    except Exception as error:  # one host's defect, which must not stop the writer
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _kept(session: Session, fresh: Sequence[tuple[int, Visit, packing.Packed]]) -> dict[int, list[packing.Group]]:
+    """The stored rows that are taken over, by host, in their order."""
+    wanted = {host: set(packed.kept) for host, _, packed in fresh if packed.kept}
+    found: dict[int, list[packing.Group]] = {}
+    query = select(Rows.c.host_id, Rows.c.kind, Rows.c.section, Rows.c.body).order_by(Rows.c.host_id, Rows.c.position)
+    for part in chunks(sorted(wanted)):
+        for row in session.execute(query.where(Rows.c.host_id.in_(part))):
+            if row.section in wanted[row.host_id]:
+                found.setdefault(row.host_id, []).append(packing.Group(row.kind, row.section, row.body))
+    return found
+
+
+def _observations(
+    session: Session,
+    observed: Sequence[tuple[int, int, packing.Packed]],
+    kept: Mapping[int, list[packing.Group]] = MappingProxyType({}),
+    orders: Mapping[int, Mapping[str, int]] = MappingProxyType({}),
+) -> None:
+    """Replace what is known of hosts (host's id, snapshot's id, packed); their sites are to be identified anew.
+
+    Rows that are taken over (`kept`) go among the new ones in the `orders` of their sections.
+    """
     hosts = [host for host, _, _ in observed]
     for part in chunks(hosts):
         session.execute(delete(Rows).where(Rows.c.host_id.in_(part)))
     groups = _numbered(session, [packed for _, _, packed in observed])
+    for (host, _, _), own in zip(observed, groups, strict=True):
+        if host in kept:
+            own += kept[host]
+            own.sort(key=lambda group, order=orders[host]: order.get(group.section, 1))  # type: ignore[misc]
     rows = [
         {"host_id": host, "kind": g.kind, "section": g.section, "snapshot_id": snapshot, "position": position, "body": g.body}
         for (host, snapshot, _), own in zip(observed, groups, strict=True)
@@ -194,6 +245,7 @@ def replace_observations(
     session.flush()
     packed = packing.pack(b"", observations, sections, privilege)
     _observations(session, [(snapshot.host_id, snapshot.id, packed)])
+    snapshot.sections = [{name: value for name, value in entry.items() if name != "mark"} for entry in snapshot.sections]
     host = session.get(model.Host, snapshot.host_id)
     if host is not None:
         session.expire(host)

@@ -20,10 +20,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inventory.errors import PlanError
-from planner import closing, movesteps
+from planner import closing, movesteps, runsheet
 from planner.shipped import folder as shipped
 
 MANIFEST = "MANIFEST"
+SILENCE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=4"
+"""A machine that has fallen silent (power, network) ends its connection after 40 s.  Without, OpenSSH waits for a task's answer for ever: a
+step would never fail, and what is frozen would stay so until the source's own clock runs out."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ def templates(placement: str, profile: str = "") -> dict[str, str]:
 
 def playbook_name(placement: str, step: str) -> str:
     """`30-preseed.yml`: numbered so that a listing shows the order; undo playbooks keep their step's number."""
-    return f"{(movesteps.steps(placement).index(step.removeprefix('undo-')) + 1) * 10:02d}-{step}.yml"
+    steps = movesteps.steps(placement)
+    apart = 10 if len(steps) < 10 else 5  # two digits, or 100 would stand before 20
+    return f"{(steps.index(step.removeprefix('undo-')) + 1) * apart:02d}-{step}.yml"
 
 
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
@@ -103,6 +108,8 @@ def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
             groups["vhost_servers"][destination["receiver"]] = destination["receiver_address"]
         elif move["placement"] == "vps":
             groups["vps_machines"][destination["receiver"]] = destination["receiver_address"]
+        elif move["placement"] == "colocation":
+            groups["archives"][destination["receiver"]] = destination["receiver_address"]
         elif move["placement"] == "retire":
             groups["archives"][destination["receiver"]] = destination["receiver_address"]
             fronts = "cluster_fronts" if destination["node_addresses"] else "vhost_servers"
@@ -111,13 +118,22 @@ def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
         else:
             groups["cluster_fronts"][destination["front"]] = destination["receiver_address"]
             groups["cluster_nodes"].update(destination["node_addresses"])
-    options = f"-o UserKnownHostsFile={access.known_hosts} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes"
+    options = f"-o UserKnownHostsFile={access.known_hosts} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes {SILENCE}"
     variables: dict[str, Any] = {"ansible_user": access.user, "ansible_port": access.port, "ansible_ssh_common_args": options}
     if access.key_files:
         variables["ansible_ssh_private_key_file"] = access.key_files[0]
     children = {
         name: {"hosts": {host: {"ansible_host": address} for host, address in sorted(hosts.items())}} for name, hosts in groups.items()
     }
+    for move in carried_out(plan):
+        if move["placement"] == "colocation":
+            # its address changes on the way, and whatever it is, it must show the key that is trusted for the old one
+            old = move["source"]["address"]
+            alias = old if access.port == 22 else f"[{old}]:{access.port}"
+            children["sources"]["hosts"][move["source"]["host"]] = {
+                "ansible_host": f"{{{{ host_address_at | default('{old}') }}}}",
+                "ansible_ssh_common_args": f"{options} -o HostKeyAlias={alias}",
+            }
     return {"all": {"vars": variables, "children": children}}
 
 
@@ -177,6 +193,8 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
         carried = {key: move[key] for key in ("id", "site", "names", "placement", "profile", "destination", "dns", "retirement")}
         if move.get("stack"):
             carried["stack"] = move["stack"]
+        if move.get("colocation"):
+            carried["colocation"] = move["colocation"]
         out[f"{base}/vars.json"] = _dump({"move": unsafe({**carried, "source": source})})
         names = {
             "source": move["source"]["host"],
@@ -186,14 +204,19 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
             "front": move["destination"]["front"],
             "cluster": bool(move["destination"]["node_addresses"]),
             "tls": move["source"]["certificate"] is not None,
+            "machine": move.get("colocation"),
             "export": movesteps.exported(move),
         }
         for step, template in templates(move["placement"], move["profile"]).items():
+            if step.removeprefix("undo-") not in move["steps"]:
+                continue
             if move["dns"] is not None or not movesteps.step(move["placement"], step.removeprefix("undo-")).dns:
                 text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
                 out[f"{base}/{playbook_name(move['placement'], step)}"] = text
         if move["retirement"] is not None:
             out[f"{base}/CHECKLIST.md"] = closing.checklist(move)
+        if move.get("colocation") and move["colocation"]["leader"] == move["id"]:
+            out[f"{base}/RUNSHEET.md"] = runsheet.text(move)
     for wave in sorted({move["wave"] for move in carried_out(plan)}):
         out[f"wave-{wave}.yml"] = _wave([move for move in carried_out(plan) if move["wave"] == wave], out)
     return out

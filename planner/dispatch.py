@@ -56,6 +56,9 @@ class Result:
 
 def waits_for(document: Mapping[str, Any], move: Move, states: Mapping[str, MoveState]) -> list[str]:
     """Moves that have to be done before this one and are not.  Of those that people carry out, `planner plan done` tells."""
+    machine = move.get("colocation")
+    if machine and machine["leader"] != move["id"]:  # it rides on a machine that another move carries
+        return [machine["leader"]] if states[machine["leader"]].name != "done" else []
     groups = {group["group"]: group for group in document["groups"]}
     before = [name for group in groups[move["group"]]["after"] for name in groups[group]["moves"]]
     return sorted(name for name in before if states[name].name != "done")
@@ -167,4 +170,4 @@ def _held(document: Mapping[str, Any], move: Move, states: Mapping[str, MoveStat
 def _preparing(move: Move, now: MoveState) -> bool:
     """Whether there is something to do before the first step that needs a go-ahead."""
     steps, last = list(now.steps), movesteps.prepared(move["placement"])
-    return bool(last) and now.next is not None and steps.index(now.next) <= steps.index(last)
+    return last in steps and now.next is not None and steps.index(now.next) <= steps.index(last)

@@ -12,13 +12,15 @@ import secrets
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inventory import collector, ssh
 from inventory.errors import HostError
 from planner import contents, handshakes, postgresqlrows, verification
+from planner.comparison import Traffic
 from planner.contents import FilesComparison, RowsComparison
+from planner.thresholds import Thresholds
 
 PART_SECONDS = 1800.0
 
@@ -92,18 +94,25 @@ def configuration_path(move: Mapping[str, Any]) -> str | None:
     return os.path.relpath(file, docroot) if file and move["source"]["database"] and within(file, docroot) else None
 
 
-def compare(move: Mapping[str, Any], hosts: Hosts, *, pages: bool = True, limits: verification.Limits | None = None) -> Equality:
-    """Everything of one move.  Raises HostError when one of the machines cannot be visited."""
-    rows = _rows(move, hosts) if move["source"]["database"] else None
-    files = _files(move, hosts)
+def compare(
+    move: Mapping[str, Any], hosts: Hosts, *, pages: bool = True, limits: verification.Limits | None = None,
+    rules: Thresholds | None = None, traffic: Traffic | None = None,
+) -> Equality:  # fmt: skip
+    """Everything of one move.  Raises HostError when one of the machines cannot be visited.
+
+    `rules`: what differences weigh, none: as it ships; `traffic`: what the access log says of the site.
+    """
+    rows = _rows(move, hosts, rules) if move["source"]["database"] else None
+    files = _files(move, hosts, rules)
     seen = presented = None
     if pages:
         addresses = move["source"]["address"], move["destination"]["address"]
         names = over_https(move)
-        presented = handshakes.compare(names, *addresses) if names else None
+        presented = handshakes.compare(names, *addresses, rules=rules) if names else None
         pins = presented.pins if presented else {}
         seen = verification.compare_site(
-            names or move["names"], *addresses, move["seeds"], limits, tls=bool(names), pins=pins
+            names or move["names"], *addresses, move["seeds"], limits, tls=bool(names), pins=pins, rules=rules, traffic=traffic,
+            old_names=[one for one in [str(move["source"]["host"])] if "." in one],
         ).to_json()  # fmt: skip
     return Equality(seen, files.to_json(), rows.to_json() if rows else None, presented.to_json() if presented else None)
 
@@ -128,7 +137,7 @@ def places_of(move: Mapping[str, Any]) -> list[Place]:
     return places
 
 
-def _files(move: Mapping[str, Any], hosts: Hosts) -> FilesComparison:
+def _files(move: Mapping[str, Any], hosts: Hosts, rules: Thresholds | None) -> FilesComparison:
     """The docroot against each place that serves it."""
     places = places_of(move)
     own = configuration_path(move)
@@ -136,7 +145,9 @@ def _files(move: Mapping[str, Any], hosts: Hosts) -> FilesComparison:
     wanted = [(move["source"]["address"], move["source"]["docroot"]), *((address, docroot) for _, address, docroot in places)]
     with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
         source, *copies = pool.map(lambda place: checksums(hosts, *place), wanted)
-    return together([(name, contents.compare_files(source, copy, ignore)) for (name, _, _), copy in zip(places, copies, strict=True)])
+    return together(
+        [(name, contents.compare_files(source, copy, ignore, rules)) for (name, _, _), copy in zip(places, copies, strict=True)]
+    )
 
 
 def together(results: Sequence[tuple[str, FilesComparison]]) -> FilesComparison:
@@ -144,11 +155,7 @@ def together(results: Sequence[tuple[str, FilesComparison]]) -> FilesComparison:
     worst = next((r for _, r in results if r.verdict == "different"), next((r for _, r in results if r.verdict != "equal"), results[0][1]))
 
     def marked(kind: str) -> tuple[contents.ContentDifference, ...]:
-        return tuple(
-            contents.ContentDifference(name + item.name, item.kind, item.source, item.destination)
-            for name, result in results
-            for item in getattr(result, kind)
-        )
+        return tuple(replace(item, name=name + item.name) for name, result in results for item in getattr(result, kind))
 
     where = f" on each of {len(results)} machines" if len(results) > 1 and worst.verdict == "equal" else ""
     return FilesComparison(
@@ -181,7 +188,7 @@ _ROWS_STATUS = {
 }
 
 
-def _rows(move: Mapping[str, Any], hosts: Hosts) -> RowsComparison:
+def _rows(move: Mapping[str, Any], hosts: Hosts, rules: Thresholds | None) -> RowsComparison:
     places: Sequence[tuple[str, str]] = [
         (move["source"]["address"], move["source"]["database"]["name"]),
         (move["destination"]["receiver_address"], move["destination"]["database"]["name"]),
@@ -200,4 +207,4 @@ def _rows(move: Mapping[str, Any], hosts: Hosts) -> RowsComparison:
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         ours, theirs = pool.map(one, places)
-    return contents.compare_rows(ours, theirs)
+    return contents.compare_rows(ours, theirs, rules)

@@ -23,7 +23,20 @@ from typing import Any
 
 from inventory import catalogue, model
 from inventory.errors import PlannerError, RunError
-from planner import approvals, bundle, certificates, closing, equality, leases, movesteps, publishing, verification
+from planner import (
+    approvals,
+    bundle,
+    certificates,
+    closing,
+    colocation,
+    equality,
+    leases,
+    movesteps,
+    publishing,
+    thresholds,
+    traffic,
+    verification,
+)
 from planner.gates import Gates
 from planner.journal import REHEARSAL, ROLLBACK, MoveState, Writer
 from planner.playing import Outcome, Stop, playbook
@@ -49,6 +62,7 @@ class Carrier:
     stop: Stop = field(default_factory=Stop)
     gates: Gates | None = None
     holder: leases.Holder | None = None
+    rules: thresholds.Thresholds = field(default_factory=thresholds.shipped)
 
     def _note(self, move: Mapping[str, Any], now: MoveState, step: str, event: str, attempt: int = 1, **detail: Any) -> None:
         """One line of the journal, on disk first, then in the state that this run goes by."""
@@ -79,7 +93,7 @@ class Carrier:
         Raises RunError when a step fails.  What differs may have been written meanwhile: that is told and is no failure; a run copies anew.
         """
         last = movesteps.prepared(move["placement"])
-        if now.steps[last] != "done" and (held := self.forward(move, now, last)):
+        if now.steps.get(last, "done") != "done" and (held := self.forward(move, now, last)):
             raise RunError(f"{move['id']}: {held}", hint="planner plan show tells its dates")
         attempt = sum(now.attempts.values()) + 1
         seconds: dict[str, float] = {}
@@ -88,7 +102,7 @@ class Carrier:
             for kind in movesteps.rehearsed(move["placement"]):
                 begun = time.monotonic()
                 if kind.work == "compare":
-                    result = publishing.compare(move, self.hosts, self.exports)
+                    result = self._compared(move)
                     said = {"verdict": result.verdict, "compared": result.reason, "first": _first(result)}
                 else:
                     if movesteps.work(move, kind.name) == "export":
@@ -110,6 +124,8 @@ class Carrier:
                 self._undo(move, now, step)
             else:
                 self._note(move, now, step, "undone")
+        if move["placement"] == "colocation":
+            colocation.taken_back(self.book, self.hosts, Writer(self.book, self.plan, self.run), move, self.say)
         self._note(move, now, ROLLBACK, "undone")
 
     def _apply(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
@@ -120,12 +136,16 @@ class Carrier:
             work = movesteps.work(move, step)
             if work == "sign-off":
                 detail = self._signed(move)
+            elif work in {"record", "recheck"}:
+                self.say(move["id"], step, "what the machine is like")
+                detail = colocation.work(work, self.book, self.hosts, self.plan, move, self.runs / self.run / move["id"])
             else:
                 before = self._certificate(move) if step in BEFOREHAND else {}
                 before |= self._crawled(move, step) if work == "export" else {}
                 detail = before | (self._verify(move) if work == "compare" else self._play(move, step, attempt))
             if step == "cutover":
-                detail |= self._after_closing(move) if move["placement"] == "retire" else self._after_cutover(move)
+                after = {"retire": self._after_closing, "colocation": colocation.after_cutover}.get(move["placement"], self._after_cutover)
+                detail |= after(move)
         except (PlannerError, OSError) as error:
             if self.stop.now.is_set():
                 raise RunError(f"{move['id']}: stopped in the middle of {step}", hint="planner run goes on there") from error
@@ -139,7 +159,7 @@ class Carrier:
 
     def _release(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
         for release in movesteps.step(move["placement"], step).on_failure:
-            if now.steps[release] != "waiting":
+            if now.steps.get(release, "waiting") != "waiting":
                 self._undo(move, now, release)
 
     def _undo(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
@@ -153,7 +173,7 @@ class Carrier:
                 hint=f"put it right, then planner run or planner rollback {move['id']} tries again",
             ) from error
         self._note(move, now, step, "undone", **detail)
-        self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s")
+        self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s" + (f": {detail['proved']}" if "proved" in detail else ""))
 
     def _play(self, move: Mapping[str, Any], step: str, attempt: int) -> dict[str, Any]:
         playing = bundle.playbook_name(move["placement"], step)
@@ -185,7 +205,7 @@ class Carrier:
     def _certificate(self, move: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing is changed for a site whose certificate cannot be carried.  Raises RunError with all reasons."""
         source, schedule = move["source"], move.get("schedule")
-        if not source.get("certificate"):
+        if not source.get("certificate") or move["placement"] == "colocation":  # a machine keeps its own
             return {}
         self.say(move["id"], "provision", "the certificate and its key at the source")
         given = source["certificate"]
@@ -206,9 +226,14 @@ class Carrier:
         tell = functools.partial(self.say, move["id"], step)
         return publishing.crawled(move, step, self.exports, catalogue.now(), tell, self.stop.now.is_set)
 
+    def _compared(self, move: Mapping[str, Any]) -> equality.Equality:
+        with self.book.session() as session:
+            asked = traffic.of_site(session, str(move["site"]))
+        return publishing.compare(move, self.hosts, self.exports, rules=self.rules, traffic=asked)
+
     def _verify(self, move: Mapping[str, Any]) -> dict[str, Any]:
         self.say(move["id"], "verify", "rows, files and pages of both sides")
-        result = publishing.compare(move, self.hosts, self.exports)
+        result = self._compared(move)
         with self.book.session() as session:
             session.add(
                 model.Comparison(
@@ -266,7 +291,7 @@ def machines(move: Mapping[str, Any], sides: Sequence[movesteps.Side]) -> list[s
 def _summary(detail: Mapping[str, Any]) -> str:
     if "compared" in detail:
         return f": {detail['compared']}"
-    for word in ("signed", "proved", "exported"):
+    for word in ("signed", "recorded", "proved", "exported"):
         if word in detail:
             return f": {detail[word]}"
     if "certificate" in detail:
@@ -287,6 +312,8 @@ def _first(result: equality.Equality) -> str:
 
 
 def _afterwards(move: Mapping[str, Any], step: str) -> str:
+    if move["placement"] == "colocation":
+        return colocation.afterwards(move, step)
     if movesteps.step(move["placement"], step).on_failure:
         return "the site is served and written to where it was; put the cause right, then planner run"
     return "put the cause right, then planner run goes on with this step"
@@ -296,6 +323,8 @@ def drift(folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say
     """What a second run would change on machines whose move is done: `provision` in check mode."""
     found = {}
     for move in moves:
+        if "provision" not in move["steps"]:  # nothing of ours is set up: a machine that was carried is its unit's
+            continue
         name = f"moves/{move['id']}/{bundle.playbook_name(move['placement'], 'provision')}"
         tell = functools.partial(say, move["id"], "provision")
         found[move["id"]] = playbook(folder, name, artifacts / move["id"], tell, stop, "--check", "--tags", "destination")

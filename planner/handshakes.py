@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from planner.contents import ContentDifference
+from planner.contents import ContentDifference, weighed
+from planner.thresholds import Thresholds
 
 SECONDS = 15.0
 AT_ONCE = 8
@@ -92,21 +93,26 @@ def _chain(secure: ssl.SSLSocket) -> tuple[bytes, ...]:
     return tuple(ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in ask() or ()) if ask is not None else ()
 
 
-def compare(names: Sequence[str], source: str, destination: str, *, ports: tuple[int, int] = (443, 443)) -> TlsComparison:
+def compare(
+    names: Sequence[str], source: str, destination: str, *, ports: tuple[int, int] = (443, 443), rules: Thresholds | None = None
+) -> TlsComparison:
     """Every name at both addresses; also what plain HTTP answers there, for a site may send it on to HTTPS or serve it."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ours = list(pool.map(lambda name: presented(source, name, ports[0]), names))
         theirs = list(pool.map(lambda name: presented(destination, name, ports[1]), names))
         plain = list(pool.map(lambda place: _plain(*place), [(address, name) for name in names for address in (source, destination)]))
-    differing, unknown = [], []
+    differing: list[ContentDifference] = []
+    unknown: list[ContentDifference] = []
     for at, name in enumerate(names):
         found, lacking = _one(name, ours[at], theirs[at])
         differing += found
         unknown += lacking
         differing += _redirects(name, plain[2 * at], plain[2 * at + 1])
-    verdict = "different" if differing else "insufficient" if unknown else "equal"
+    differing = list(weighed("tls", differing, rules))
+    blocking = sum(one.severity == "block" for one in differing)
+    verdict = "different" if blocking else "insufficient" if unknown else "equal"
     reason = f"certificates of {len(names)} name{'s' if len(names) > 1 else ''} " + {
-        "equal": "equal", "different": f"differ: {len(differing)}", "insufficient": f"not compared: {len(unknown)}"
+        "equal": "equal", "different": f"differ: {blocking}", "insufficient": f"not compared: {len(unknown)}"
     }[verdict]  # fmt: skip
     pins = {name: one.fingerprint for name, one in zip(names, ours, strict=True) if one.chain}
     return TlsComparison(verdict, reason, len(names) - len(unknown), tuple(differing), tuple(unknown), pins)

@@ -52,13 +52,27 @@ def _began(pid: int) -> str:
 
 def identity() -> str:
     """Of this process, and of one run in it."""
-    return f"{_machine()}:{os.getpid()}:{_began(os.getpid())}:{secrets.token_hex(4)}"
+    return f"{_machine()}:{os.getpid()}:{_began(os.getpid()) or _UNSEEN}:{secrets.token_hex(4)}"
+
+
+_UNSEEN = "unseen"
+"""Stands for when a process began that cannot see itself: /proc may be that of another namespace."""
 
 
 def gone(holder: str) -> bool:
     """Whether a holder was a process of this boot of this machine, and is no more."""
     machine, pid, began, *_ = [*holder.split(":"), "", "", ""]
-    return machine == _machine() and pid.isdigit() and _began(int(pid)) != began
+    if machine != _machine() or not pid.isdigit():
+        return False
+    if began != _UNSEEN:
+        return _began(int(pid)) != began
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def now(session: Session) -> datetime:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Work = Literal["playbook", "compare", "sign-off", "export"]
+Work = Literal["playbook", "compare", "sign-off", "export", "record", "recheck"]
 """`playbook`: one of the bundle does it; `compare`: both sides are compared; `sign-off`: the unit's recorded word is asked for;
-`export`: the planner's machine crawls the source, then a playbook publishes what came of it."""
+`export`: the planner's machine crawls the source, then a playbook publishes what came of it; `record`: what a machine is like before it is
+carried is written down; `recheck`: it is held against that (planner/colocation.py)."""
 
 
 When = Literal["any time", "preparation", "window"]
@@ -69,8 +70,26 @@ RETIRE = (
 )
 """A site that is closed: its archive is kept, the front answers for its names, its old host keeps everything."""
 
-TABLE: Mapping[str, tuple[Step, ...]] = {"site-cluster": SITE, "virtual-host": SITE, "vps": SITE, "retire": RETIRE}
-"""Placement → its steps, in order."""
+COLOCATION = (
+    Step("lower-ttl", undo=True, dns=True, when="preparation"),
+    Step("backup", undo=True, on_failure=("backup",), when="preparation", changes=("destination",)),
+    Step("prepare", undo=True, when="preparation"),
+    Step("record", work="record", when="preparation"),
+    # of a machine that stays where it is
+    Step("renumber", undo=True, on_failure=("renumber",), when="window", go=True, changes=("source",)),
+    Step("depart", undo=True, when="window", go=True, changes=("source",)),  # of one that is carried: it switches itself off,
+    Step("arrive", undo=True),  # and is waited for at its new address for as long as people need
+    Step("verify", work="recheck", on_failure=("renumber",)),
+    # at any hour: a machine that is at its new address is found there only when DNS says so
+    Step("cutover", undo=True, dns=True, on_failure=("cutover", "renumber")),
+    Step("watch"),
+)
+"""A machine that comes into our room: a move has either `renumber`, or `depart` and `arrive`."""
+
+TABLE: Mapping[str, tuple[Step, ...]] = {
+    "site-cluster": SITE, "virtual-host": SITE, "vps": SITE, "retire": RETIRE, "colocation": COLOCATION,
+}  # fmt: skip
+"""Placement → its steps, in order.  A move may have a part of them."""
 
 
 def steps(placement: str) -> tuple[str, ...]:

@@ -15,13 +15,16 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
 
-from inventory.inspection.pages import absolute, is_address
+from inventory.inspection.references import absolute, is_address
+from inventory.inspection.view import may_ask
 
 
 @dataclass(frozen=True)
 class SiteView:
-    """A site as one address serves it.  `port` 0 is the scheme's own; requests never name the port.
+    """A site as one address serves it, or with the address "" as visitors reach it, through DNS.  `port` 0 is the scheme's own; requests
+    never name the port.
 
     `pins`: name → SHA-256 (hexadecimal) of the certificate that must answer for it.
     """
@@ -45,9 +48,15 @@ class Pinned(AbstractResolver):
         port: int = 0,
         family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - the view's address decides
     ) -> list[ResolveResult]:
-        """The view's address; OSError for a foreign name."""
+        """The view's address, or those that DNS gives; OSError for a foreign name."""
         if host not in self._view.names:
             raise OSError(f"{host} is no name of this site")
+        if not self._view.address:
+            found = await ThreadedResolver().resolve(host, self._view.port or port, socket.AF_UNSPEC)
+            allowed = [one for one in found if may_ask(one["host"])]
+            if not allowed:
+                raise OSError(f"DNS leads {host} to no address that may be asked")
+            return allowed
         kind = socket.AF_INET6 if ":" in self._view.address else socket.AF_INET
         return [
             ResolveResult(

@@ -19,6 +19,7 @@ from planner.planmodel import Costs, Group, Move, Plan, Schedule
 Path_ = tuple[str | int, ...]
 Problem = tuple[Path_, str]
 _NEEDED = ("platform", "nodes", "address", "account", "docroot", "receiver", "receiver_address")
+_NEEDED_TO_CARRY = ("platform", "address", "receiver", "receiver_address")
 _NEEDED_TO_RETIRE = ("platform", "front", "address", "receiver", "receiver_address")
 
 
@@ -87,7 +88,7 @@ def _can_be_carried_out(move: Move, here: Path_) -> Iterator[Problem]:
         yield (*here, "names"), "a move that the planner carries out needs a name"
     if not move.source.docroot:
         yield (*here, "source", "docroot"), "a move that the planner carries out needs it"
-    for name in _NEEDED_TO_RETIRE if move.placement == "retire" else _NEEDED:
+    for name in {"retire": _NEEDED_TO_RETIRE, "colocation": _NEEDED_TO_CARRY}.get(move.placement, _NEEDED):
         if not getattr(destination, name):
             yield (*here, "destination", name), "a move that the planner carries out needs it"
     positions = [order.index(step) if step in order else -1 for step in move.steps]
@@ -96,6 +97,11 @@ def _can_be_carried_out(move: Move, here: Path_) -> Iterator[Problem]:
     if move.placement == "retire":
         if move.retirement is None:
             yield (*here, "retirement"), "a site that is closed has one"
+    elif move.placement == "colocation":
+        if move.colocation is None:
+            yield (*here, "colocation"), "a machine that moves into our room has one"
+        elif move.colocation.new.address != destination.address or move.colocation.old.address != move.source.address:
+            yield (*here, "colocation"), "its addresses are not those of source and destination"
     elif move.placement == "site-cluster":
         if not destination.front:
             yield (*here, "destination", "front"), "a site cluster has one"

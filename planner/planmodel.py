@@ -276,6 +276,58 @@ class Retirement(_Part):
     wipe_from: Day | None = None
 
 
+class Net(_Part):
+    """An address in its network."""
+
+    address: Address
+    prefix: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=32)]
+    gateway: Address
+
+
+class Content(_Part):
+    """What a workload of a machine holds that cannot be replaced, and the names under which it must answer as before."""
+
+    id: Id
+    names: Annotated[tuple[DnsName, ...], Field(min_length=1)]
+    docroot: AbsolutePath
+    schema_name: str = Field(default="", alias="schema")
+    tls: bool = False
+    hosts: tuple[DnsName, ...] = ()
+    seeds: Texts = ()
+
+
+class Colocation(_Part):
+    """How a machine is carried into our room and renumbered.  All moves of one machine have it; that of `leader` does the work.
+
+    `unit` is the lowest of its `height` rack units; `feeds`, `switch`, `port` (a number, 0 is unknown) and `vlan` are what people plug and
+    set; `folder` is where the archive machine keeps each content's backup, under its id; `written` are places that name the old address.
+    """
+
+    leader: Id
+    rides: Ids = ()
+    transport: Literal["carried", "stays"]
+    rack: Machine
+    unit: Count = 0
+    height: Count = 1
+    power_w: Amount | None = None
+    feeds: Texts = ()
+    switch: str = ""
+    port: Count = 0
+    vlan: Count | None = None
+    interface: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,31}$")]
+    mac: str = ""
+    model: str = ""
+    asset_no: str = ""
+    old: Net
+    new: Net
+    confirm_seconds: Count
+    boot_seconds: Count
+    contact: str = ""
+    folder: AbsolutePath
+    contents: Annotated[tuple[Content, ...], Field(min_length=1)]
+    written: Sentences = ()
+
+
 class Move(_Part):
     """One workload's move.  `wave` is 0 and `schedule` null while it has no date."""
 
@@ -299,6 +351,7 @@ class Move(_Part):
     destination: Destination
     stack: Stack | None = None
     retirement: Retirement | None = None
+    colocation: Colocation | None = None
     dns: Dns | None = None
     gates: tuple[Gate, ...] = ()
     checks: Texts = ()

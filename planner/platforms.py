@@ -189,7 +189,11 @@ class Flavour(_Strict):
 
 
 class Rack(_Strict):
-    """A rack of the machine room: units, power and switch ports, and what is taken of them."""
+    """A rack of the machine room: units, power and switch ports, and what is taken of them.
+
+    Units and ports are given out upwards: of `used_units` 30, U1 to U30 are taken.  `switch` is its switch's name, `feeds` those of its
+    power feeds.
+    """
 
     name: Name
     units: Count = 42
@@ -198,6 +202,8 @@ class Rack(_Strict):
     used_power_w: Count = 0
     ports: Count | None = None
     used_ports: Count = 0
+    switch: str = ""
+    feeds: tuple[str, ...] = ()
     zone: str = "default"
     labels: tuple[str, ...] = ()
 
@@ -210,6 +216,7 @@ class Pool(_Strict):
     placements: tuple[Placement, ...] = ("vps", "colocation")
     zone: str = "default"
     gateway: Address | None = None
+    vlan: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=4094)] | None = None
     exclude: tuple[Annotated[str, AfterValidator(_range)], ...] = ()
     reserved: dict[str, Address] = {}
 
@@ -310,6 +317,19 @@ class Gone(_Strict):
     wipe_after_days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=3660)] = 90
 
 
+class Room(_Strict):
+    """How a machine comes into our room.  `carried`: people carry it, switched off, and switch it on there; `stays`: it only restarts.
+
+    After a start it waits `confirm_seconds` for us at its new address, then takes its old one back; `boot_seconds`: what a start may take.
+    `contact` stands on the run-sheet: whom to call.
+    """
+
+    transport: Literal["carried", "stays"] = "carried"
+    confirm_seconds: Annotated[int, BeforeValidator(_no_boolean), Field(ge=10, le=86400)] = 1800
+    boot_seconds: Annotated[int, BeforeValidator(_no_boolean), Field(ge=10, le=3600)] = 900
+    contact: Annotated[str, Field(max_length=200)] = ""
+
+
 STANDARD = Flavour(name="standard", cpus=2, memory_bytes=4 * 1024**3, disk_bytes=50_000_000_000)
 """The VPS that published guides of universities give without asking for reasons: 2 CPUs, 4 GB, 50 GB."""
 
@@ -333,6 +353,7 @@ class Platforms(_Strict):
     dns: Dns | None = None
     archive: Archive | None = None
     gone: Gone = Gone()
+    room: Room = Room()
 
     @property
     def machines(self) -> tuple[Node, ...]:

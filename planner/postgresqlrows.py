@@ -30,8 +30,9 @@ table="FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     echo "SELECT \$s\$SELECT 'definition', '\$s\$ || $(hex "'sequence ' || $full") || \$s\$', 1, last_value, CASE WHEN is_called THEN 1 ELSE 0 END FROM \$s\$ || $full || ';'
       $table WHERE $mine AND c.relkind = 'S' ORDER BY 1;"
   } | q || echo "SELECT 1/0;"
-  echo "$(note "'columns of ' || $full" "count(*)" "string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull, ',' ORDER BY a.attnum)")
-    $table JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  echo "$(note "'columns of ' || $full" "count(*)" "string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull || coalesce(' ' || o.collname, ''), ',' ORDER BY a.attnum)")
+    $table JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_collation o ON o.oid = a.attcollation AND a.attcollation <> t.typcollation
     WHERE $mine AND c.relkind IN ('r', 'm', 'v', 'p') GROUP BY n.nspname, c.relname ORDER BY 2;"
   grants="SELECT pg_get_userbyid(c.relowner)::text AS g UNION ALL SELECT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee)::text END || ' ' || x.privilege_type
     FROM aclexplode(coalesce(c.relacl, acldefault(CASE WHEN c.relkind = 'S' THEN 's' ELSE 'r' END::\"char\", c.relowner))) x WHERE x.privilege_type <> 'MAINTAIN'"
@@ -48,5 +49,5 @@ table="FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 echo "end"
 """
 """Rows count as their text with settings fixed (times as UTC, floats to 15 digits), as two sums over halves of each row's MD5, which no order
-of rows changes; beside tables: columns, owners and grants, indexes, constraints, triggers, functions, extensions, sequences with where they
+of rows changes; beside tables: columns with the collations they were given, owners and grants, indexes, constraints, triggers, functions, extensions, sequences with where they
 stand, large objects.  Reads only, as the server's own account.  Exit status as that of `contents.ROWS_SCRIPT`."""

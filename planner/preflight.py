@@ -27,7 +27,11 @@ SPARE = 1.2
 
 SCRIPT = r"""
 printf 'clock %s\n' "$(date +%s)"
-for program in $1; do command -v "$program" >/dev/null 2>&1 || printf 'no-program %s\n' "$program"; done
+for program in $1; do
+  found=
+  for one in $(printf %s "$program" | tr '|' ' '); do command -v "$one" >/dev/null 2>&1 && found=1; done
+  test -n "$found" || printf 'no-program %s\n' "$program"
+done
 for path in $2; do test -e "$path" || printf 'no-path %s\n' "$path"; done
 folder=$3
 while test -n "$folder" && ! test -d "$folder"; do folder=${folder%/*}; done
@@ -95,7 +99,7 @@ def _machine(hosts: equality.Hosts, address: str, name: str, moves: Sequence[Mov
     for move in own:
         # of an export nothing is read but pages, and a certificate
         if not movesteps.exported(move) or move["source"]["certificate"]:
-            programs.add("tar" if move["placement"] == "retire" or movesteps.exported(move) else "rsync")
+            programs.add("tar" if move["placement"] in {"retire", "colocation"} or movesteps.exported(move) else "rsync|tar")
         docroot = move["source"]["docroot"]
         if docroot and move["placement"] != "vps" and not _blank(docroot):
             paths.add(docroot)
@@ -118,7 +122,7 @@ def _machine(hosts: equality.Hosts, address: str, name: str, moves: Sequence[Mov
         if word == "clock" and rest.isdigit() and abs(int(rest) - between) > SKEW + (time.time() - begun):
             problems.append(f"{here}: its clock is {int(rest) - between:+.0f} s off ours")
         elif word == "no-program":
-            problems.append(f"{here}: {rest} is not there")
+            problems.append(f"{here}: {rest.replace('|', ' or ')} is not there")
         elif word == "no-path":
             problems.append(f"{here}: {rest} is not there any more")
         elif word == "free" and rest.isdigit():

@@ -22,12 +22,13 @@ from urllib.parse import unquote, urlsplit
 
 from inventory.errors import MissingProgram, RunError
 from planner import contents, equality, handshakes, movesteps, verification, wording
-from planner.comparison import PageResult, SiteComparison, summarise
+from planner.comparison import PageResult, SiteComparison, Traffic, summarise
 from planner.contents import FilesComparison
 from planner.export import coverage, exporting, proving, records, writing
 from planner.export.crawl import Crawled, Wanted
 from planner.export.errorpages import BROKEN
 from planner.pinned import SiteView, ascii_names
+from planner.thresholds import Thresholds
 
 BEFORE_FREEZE = "before-freeze.jsonl"
 """The records of the crawl while the site was in use: what the one under the freeze is held against."""
@@ -155,35 +156,37 @@ def told(result: exporting.Export, since: Mapping[str, Any] | None) -> dict[str,
 
 
 def compare(
-    move: Mapping[str, Any], hosts: equality.Hosts, exports: Path, *, pages: bool = True, limits: verification.Limits | None = None
-) -> equality.Equality:
+    move: Mapping[str, Any], hosts: equality.Hosts, exports: Path, *, pages: bool = True, limits: verification.Limits | None = None,
+    rules: Thresholds | None = None, traffic: Traffic | None = None,
+) -> equality.Equality:  # fmt: skip
     """Everything of one move, whether it is an export or not.  Raises HostError when a machine cannot be visited, RunError without a tree.
 
     Of an export: the tree's files by its manifest at the origin and on each node, the nodes' maps, certificates, and every URL that it
-    answers, asked at the source and at the destination.  What stops working stands among the pages, as it is meant.
+    answers, asked at the source and at the destination.  What stops working stands among the pages, as it is meant.  Which URLs of
+    the log are answered the export's own gate has measured: `traffic` is for the others.
     """
     if not movesteps.exported(move):
-        return equality.compare(move, hosts, pages=pages, limits=limits)
+        return equality.compare(move, hosts, pages=pages, limits=limits, rules=rules, traffic=traffic)
     tree = folder(exports, move) / writing.CURRENT
     try:
         manifest, listed, report = (json.loads((tree / name).read_bytes()) for name in (writing.MANIFEST, "urls.json", "report.json"))
     except (OSError, ValueError) as error:
         raise RunError(f"{tree} holds no export: {error}", hint="planner run crawls the source in preseed and sync") from error
-    files = _files(move, hosts, manifest)
+    files = _files(move, hosts, manifest, rules)
     seen = presented = None
     if pages:
         addresses = move["source"]["address"], move["destination"]["address"]
         names = equality.over_https(move)
-        presented = handshakes.compare(names, *addresses) if names else None
+        presented = handshakes.compare(names, *addresses, rules=rules) if names else None
         views = [
             SiteView(ascii_names(names or move["names"]), address, 0, bool(names), pins)
             for address, pins in zip(addresses, ({}, presented.pins if presented else {}), strict=True)
         ]
-        seen = _pages(views[0], views[1], listed, report, limits).to_json()
+        seen = _pages(views[0], views[1], listed, report, limits, rules).to_json()
     return equality.Equality(seen, files.to_json(), None, presented.to_json() if presented else None)
 
 
-def _files(move: Mapping[str, Any], hosts: equality.Hosts, manifest: Mapping[str, Any]) -> FilesComparison:
+def _files(move: Mapping[str, Any], hosts: equality.Hosts, manifest: Mapping[str, Any], rules: Thresholds | None) -> FilesComparison:
     """The manifest against the origin and each node; a node's maps go by their absolute paths, and by digest, since it knows no sizes."""
     wanted = {
         unquote(name).removeprefix("/"): contents.Entry("f", str(told["sha256"]), int(told["size"]))
@@ -198,18 +201,23 @@ def _files(move: Mapping[str, Any], hosts: equality.Hosts, manifest: Mapping[str
         if name:
             copy |= {f"{maps}/{short}": entry for short, entry in equality.checksums(hosts, address, maps).items()}
             ours = wanted | {long: contents.Entry("f", digest, copy[long].size if long in copy else 0) for long, digest in digests.items()}
-        return name, contents.compare_files(ours, copy)
+        return name, contents.compare_files(ours, copy, rules=rules)
 
     with ThreadPoolExecutor(max_workers=len(places)) as pool:
         return equality.together(list(pool.map(one, places)))
 
 
 def _pages(
-    source: SiteView, destination: SiteView, listed: Mapping[str, Any], report: Mapping[str, Any], limits: verification.Limits | None
+    source: SiteView,
+    destination: SiteView,
+    listed: Mapping[str, Any],
+    report: Mapping[str, Any],
+    limits: verification.Limits | None,
+    rules: Thresholds | None,
 ) -> SiteComparison:
     seeds, declared = [str(url) for url in listed["answered"]], {str(url) for url in listed["declared"]}
     limits = limits or verification.Limits(pages=len(seeds) + len(source.names) + 2, seconds=3600.0)
-    found = asyncio.run(verification.compare_views(source, destination, seeds, limits, follow=False))
+    found = asyncio.run(verification.compare_views(source, destination, seeds, limits, follow=False, rules=rules))
     home = f"{report['scheme']}://{report['site']}"
     stopped: dict[str, list[str]] = {}
     for one in report["stops_working"]:
@@ -221,4 +229,4 @@ def _pages(
         for url, kinds in stopped.items()
         if url not in answered and urlsplit(url).netloc
     ]
-    return summarise([*(proving.by_nature(page, declared) for page in found.pages), *stops], required=[f"{home}/"])
+    return summarise([*(proving.by_nature(page, declared) for page in found.pages), *stops], required=[f"{home}/"], rules=rules)

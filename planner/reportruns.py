@@ -263,7 +263,7 @@ def _comparison(row: model.Comparison, now: datetime) -> Comparison:
 
 def _pages(data: Json) -> Part:
     counts, pages = data.get("counts", {}), data.get("pages", [])
-    rows = [{"name": page["url"], **entry} for page in pages for entry in page.get("differences", ())]
+    rows = [{"name": page["url"], **entry} for page in pages for entry in page.get("differences", ()) if entry.get("severity") != "design"]
     rows.sort(key=lambda entry: entry.get("severity") != "block")  # stable: by URL within
     missed = [(str(page.get("reason") or ""), str(page["url"])) for page in pages if page["outcome"] == "not_compared"]
     compared = int(counts.get("equal", 0)) + int(counts.get("different", 0))
@@ -271,9 +271,11 @@ def _pages(data: Json) -> Part:
 
 
 def _contents(kind: str, data: Json) -> Part:
-    rows = [{**entry, "severity": "block"} for entry in data.get("differences", ())]
+    rows = [{"severity": "block", **entry} for entry in data.get("differences", ()) if entry.get("severity") != "design"]
     missed = [(str(entry.get("kind") or ""), str(entry["name"])) for entry in data.get("not_compared", ())]
-    return _part(kind, data, int(data.get("compared", 0)), len(rows), rows, missed, 0, len(data.get("ignored", ())))
+    warnings = sum(entry["severity"] == "warn" for entry in rows)
+    rows.sort(key=lambda entry: entry["severity"] != "block")
+    return _part(kind, data, int(data.get("compared", 0)), len(rows) - warnings, rows, missed, warnings, len(data.get("ignored", ())))
 
 
 def _part(

@@ -75,6 +75,10 @@ DIFFERENCES = {
     "extra": N_("only at the destination"), "type": N_("kind of file"), "size": N_("size in bytes"), "link": N_("link's target"),
     "rows": N_("number of rows"), "unreadable": N_("unreadable"), "certificate": N_("certificate"),
     "certificate chain": N_("certificate chain"), "redirect to HTTPS": N_("redirect to HTTPS"),
+    "owner": N_("owner"), "mode": N_("mode"), "collation": N_("collation"), "mixed_content": N_("loads over plain HTTP"),
+    "garbled": N_("text in the wrong charset"), "charset_spelling": N_("charset written otherwise"),
+    "content_type_spelling": N_("media type written otherwise"),
+    "cookie_more": N_("cookie or flag added"), "unsteady": N_("answered with an error once"), "slow": N_("slower than the source"),
 }  # fmt: skip
 
 GROUPS = {
@@ -127,6 +131,7 @@ FACTS = {
     "use.requests": N_("Requests in the logs"), "use.days": N_("Days in the logs"), "use.watched": N_("Logs long enough to tell"),
     "use.log_shared": N_("Log shared with other sites"),
     "use.requests_per_day": N_("Requests a day"), "use.last": N_("Last request"), "use.top_urls": N_("Most asked for"),
+    "use.top_requests": N_("Requests to each of them"),
     "use.last_human": N_("Last human visit"), "use.posts": N_("Form submissions"), "use.months": N_("Requests by month"),
     "owner.unit": N_("Responsible unit"), "owner.confidence": N_("Confidence in the unit"), "owner.confirmed": N_("Confirmed by an admin"),
     "owner.sure": N_("The unit is sure"), "owner.ranking": N_("Units in question"), "owner.reasons": N_("Reasons for a unit"),
@@ -274,7 +279,9 @@ SENTENCES = (
     N_("its name or purpose speaks of health, card, password or personnel data, and it is a system"),
     # planner.comparison, planner.contents, planner.verification: what was compared, and what was not
     N_("{n} of {all} pages differ"), N_("no page with content was compared"), N_("not compared: {url}"),
-    N_("only {n} of {all} pages could be compared"), N_("{n} pages are equal"), N_("{n} files are equal"), N_("{n} tables are equal"),
+    N_("only {n} of {all} pages could be compared"),
+    N_("compared pages have only {n} of {all} requests that the log names"), N_("{n} pages are equal"),
+    N_("{n} files are equal"), N_("{n} tables are equal"),
     N_("{n} files are equal on each of {k} machines"), N_("the old address passes visitors on: {reason}"),
     N_("{n} files differ"), N_("{n} tables differ"), N_("{n} files could not be read"), N_("{n} tables could not be read"),
     N_("no file was compared"), N_("no table was compared"), N_("not requested: it may change something"),

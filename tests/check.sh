@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 .venv/bin/ruff check . docs/generate.py
 .venv/bin/ruff format --check -q . docs/generate.py
-.venv/bin/mypy inventory planner lab/campuslab lab/generated docs/generate.py
+.venv/bin/mypy inventory planner lab/campuslab lab/generated lab/faults docs/generate.py
 .venv/bin/lint-imports >/dev/null || .venv/bin/lint-imports
 .venv/bin/python docs/generate.py --check
 PATH="$PWD/.venv/bin:$PATH" ansible-lint --offline --profile production -q playbooks

@@ -20,6 +20,17 @@ STACK = {
 }  # fmt: skip
 
 
+def colocation(text="plain", transport="stays"):
+    return {
+        "leader": "x-edu", "rides": ["y-edu"], "transport": transport, "rack": "r1", "unit": 31, "height": 2, "power_w": 350.0, "feeds": ["A", text],
+        "switch": text, "port": 7, "vlan": 160, "interface": "eno1", "mac": "02:00:00:00:00:01", "model": text, "asset_no": "A-1",
+        "old": {"address": "192.0.2.1", "prefix": 24, "gateway": "192.0.2.254"}, "new": {"address": "192.0.2.9", "prefix": 27, "gateway": "192.0.2.30"},
+        "confirm_seconds": 1800, "boot_seconds": 900, "contact": text, "folder": "/srv/archive", "written": [text],
+        "contents": [{"id": "x-edu", "names": ["x.edu"], "docroot": "/srv/x", "schema": "", "tls": False, "hosts": [], "seeds": []},
+                     {"id": "y-edu", "names": ["y.edu"], "docroot": "/srv/y", "schema": "y", "tls": True, "hosts": ["y.edu"], "seeds": [text]}],
+    }  # fmt: skip
+
+
 def plan(*, placement="virtual-host", dns=True, text="plain", tls=False, profile="static"):
     cluster = placement not in {"virtual-host", "vps"}
     destination = {
@@ -38,6 +49,8 @@ def plan(*, placement="virtual-host", dns=True, text="plain", tls=False, profile
     }  # fmt: skip
     if placement == "vps":
         move["stack"] = STACK
+    if placement == "colocation":
+        move |= {"colocation": colocation(text), "schedule": {"cutover": "2026-12-01"}}
     return {"id": "plan-1", "fingerprint": "f" * 64, "moves": [move]}
 
 
@@ -47,6 +60,9 @@ if __name__ == "__main__":
     document["moves"].append({**cluster, "id": "y-edu", "site": "y.edu"})
     document["moves"].append({**plan(placement="vps")["moves"][0], "id": "s-edu", "site": "s.edu"})
     document["moves"].append({**plan(placement="retire")["moves"][0], "id": "z-edu", "site": "z.edu"})
+    for name, transport in (("m-edu", "stays"), ("k-edu", "carried")):
+        carried = plan(placement="colocation")["moves"][0]
+        document["moves"].append({**carried, "id": name, "site": name, "colocation": {**colocation(transport=transport), "leader": name}})
     for name, placement in (("v-tls-edu", "virtual-host"), ("c-tls-edu", "site-cluster")):
         document["moves"].append({**plan(placement=placement, tls=True)["moves"][0], "id": name, "site": name})
     for name, tls in (("e-edu", False), ("e-tls-edu", True)):

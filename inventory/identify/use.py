@@ -46,13 +46,36 @@ def describe(site: Site, vhosts: Sequence[Seen], observed: Observed) -> None:
     if not shared:
         site.learn("use.months", dict(sorted(months.items())) or None, *own)
     if split or not shared:
+        _visitors(site, told, own, split)
         site.learn("use.posts", _posts(told, split), *told)
     urls: dict[str, int] = {}
     for item in _of(observed.once("urls", lambda: _by_name(observed, "access_url")), files):
         if not shared or _named(item, site):
             path = str(item.data.get("path"))
             urls[path] = urls.get(path, 0) + int(item.data.get("count") or 0)
-    site.learn("use.top_urls", sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS], *own)
+    top = sorted(urls, key=lambda path: (-urls[path], path))[:MOST_URLS]
+    site.learn("use.top_urls", top, *own)
+    site.learn("use.top_requests", [urls[path] for path in top], *own, why="of the most asked URLs, in their order")
+
+
+def _visitors(site: Site, told: Sequence[Seen], own: Sequence[Seen], split: bool) -> None:
+    """How many people's addresses, over all and by month: the sum over a log's files, where these were counted so that they add up."""
+    files = [item for item in own if item.data.get("requests")]
+    if len(files) > 1 and not all(item.data.get("merged") for item in files):
+        return  # a visit of before they were counted so: each file counted its own
+    logs = {log_base(str(item.data.get("file"))) for item in files}
+    why = "different addresses that are no bots, at least"
+    if len(logs) > 1:
+        why += f"; who is in several of {len(logs)} logs counts in each"
+    site.learn("use.visitors", sum(int(item.data.get("visitors") or 0) for item in told), *told, why=why)
+    if split:
+        return
+    months: dict[str, int] = {}
+    for item in files:
+        for month, counts in (item.data.get("months") or {}).items():
+            if isinstance(counts, Mapping) and counts.get("visitors") is not None:
+                months[month] = months.get(month, 0) + int(counts["visitors"])
+    site.learn("use.visitors_by_month", dict(sorted(months.items())) or None, *files, why=why)
 
 
 def _span(days: Mapping[str, int]) -> int | None:

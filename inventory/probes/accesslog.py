@@ -1,8 +1,8 @@
 """What visitors ask of a host's web servers: a summary of each access log, made on the host.
 
 In: the logs that the web servers' configurations name (piped ones and those in containers, too) and those at the usual places, with
-their rotations; one awk pass per file (`logsummary`) reads at most its last 64 MB, so that no log is shipped and no visitor's address
-leaves the host.  Newest files first; what there was no time for is said.  Out: `access_log` per file, `access_use` per virtual host of a
+their rotations; one awk pass for each log (`logsummary`) reads at most the last 64 MB of each of its files, the newest first, so that no
+log is shipped and no visitor's address leaves the host.  Each log has its share of the time; what there was none for is said.  Out: `access_log` per file, `access_use` per virtual host of a
 shared log, `access_url` for the 200 most wanted addresses.  Packed files cannot be read from the end: of those the first 64 MB count.
 """
 
@@ -32,25 +32,24 @@ SUMMARY='"""
     + r"""'
 begun=`date +%s`
 export FORMAT
+beside() { printf '\001%s\n' "$1"; }
+told() { beside "`mark "$@"`"; }
 summary() {
   if test ! -f "$1"; then return 0; fi
-  if test ! -r "$1"; then mark unknown "$1 unreadable"; return 0; fi
-  if test ! -s "$1"; then mark empty "$1"; printf '%s\n' "|named $2"; return 0; fi
+  if test ! -r "$1"; then told unknown "$1 unreadable"; return 0; fi
+  if test ! -s "$1"; then told empty "$1"; beside "|named $2"; return 0; fi
   now=`date +%s`
-  if test $((now - begun)) -gt 75; then mark unknown "$1 no time left"; return 0; fi
+  if test $now -gt $bound; then told unknown "$1 no time left"; return 0; fi
   case $1 in *.bz2) z=bzip2 ;; *.xz) z=xz ;; *.gz) z=gzip ;; *.zst) z=zstd ;; *) z= ;; esac
-  if test -n "$z" && ! have $z; then mark unknown "$1 needs $z, which is not here"; return 0; fi
-  mark log "$1"
-  printf '%s\n' "|named $2"
-  FORMAT=$3
-  if test -n "$z"; then
-    $z -dc < "$1" 2>/dev/null | head -c $most | awk "$MASK$SUMMARY"
-    echo '|packed'
-  else
-    s=`ls -ln "$1" 2>/dev/null | awk 'NR == 1 { print $5 }'`
-    printf '%s\n' "|file $s"
-    { if test "${s:-0}" -gt $most 2>/dev/null; then tail -c $most < "$1" | sed 1d; else cat < "$1"; fi; } | awk "$MASK$SUMMARY"
-  fi
+  if test -n "$z" && ! have $z; then told unknown "$1 needs $z, which is not here"; return 0; fi
+  told log "$1"
+  beside "|named $2"
+  s=`ls -ln "$1" 2>/dev/null | awk 'NR == 1 { print $5 }'`
+  if test -n "$z"; then beside '|packed'; else beside "|file $s"; fi
+  if test -n "$z"; then $z -dc < "$1" 2>/dev/null | head -c $most
+  elif test "${s:-0}" -gt $most 2>/dev/null; then tail -c $most < "$1" | sed 1d
+  else cat < "$1"; fi | tr -d '\001'
+  echo
 }
 formats=`named logs`
 plain() { awk -F '\t' -v n="$1" -v R="$2" '
@@ -97,19 +96,20 @@ logs() {
 }
 exec 5>&1
 found=`logs | awk -F '\t' '!seen[$4]++ && ++n <= 300'`
-each() { printf '%s\n' "$found" | while IFS=$TAB read -r f R p q; do
+rotated() {
+  for r in "$1.1" "$1.1.gz" "$1.1.bz2" "$1.1.xz" "$1.0"; do summary "$r" "$2"; done
+  for r in "$1".[2-9] "$1".[2-9].* "$1".[1-9][0-9].*; do if test -f "$r"; then printf '%s\n' "$r"; fi; done | awk 'NR <= 60' | while IFS= read -r r; do summary "$r" "$2"; done
+  for r in "$1"[-._]20[0-9][0-9]*; do if test -f "$r"; then printf '%s\n' "$r"; fi; done | sort -r | awk 'NR <= 90' | while IFS= read -r r; do summary "$r" "$2"; done
+}
+left=`printf '%s\n' "$found" | awk 'END { print NR }'`
+printf '%s\n' "$found" | while IFS=$TAB read -r f R p q; do
   if test "$R" = -; then R=; fi
   if test -n "$q"; then
-    if test "$f" = -; then f=; else f=`format "$f" "$R"`; fi
-    "$1" "$q" "$p" "$f"
+    if test "$f" = -; then FORMAT=; else FORMAT=`format "$f" "$R"`; fi
+    end=$((begun + 75)); now=`date +%s`; share=$((now + (end - now) / left)); left=$((left - 1))
+    { bound=$end; summary "$q" "$p"; bound=$share; rotated "$q" "$p"; } | awk "$MASK$SUMMARY"
   fi
-done; }
-rotated() { for r in "$1.1" "$1.1.gz" "$1.1.bz2" "$1.1.xz" "$1.0"; do summary "$r" "$2" "$3"; done; }
-older() {
-  for r in "$1".[2-9] "$1".[2-9].* "$1".[1-9][0-9].*; do if test -f "$r"; then printf '%s\n' "$r"; fi; done | awk 'NR <= 60' | while IFS= read -r r; do summary "$r" "$2" "$3"; done
-  for r in "$1"[-._]20[0-9][0-9]*; do if test -f "$r"; then printf '%s\n' "$r"; fi; done | sort -r | awk 'NR <= 90' | while IFS= read -r r; do summary "$r" "$2" "$3"; done
-}
-each summary; each rotated; each older
+done
 """
 ).replace("@MOST@", str(MOST))
 
@@ -122,8 +122,9 @@ def parse(section: Section) -> list[Observation]:
 
     Counts are whole numbers; `days` maps ISO dates, `status` `2xx` and `methods` `GET` to requests; `first`, `last` and `last_human` are
     ISO 8601 as the host's clock had it.  `visitors` is the number of different client addresses that are no bots, at least (it is capped
-    on the host), over all, in `visitors_by_day` and in `months` (None there in visits of before it was counted).  `vhosts` and a URL's `vhost` are as the log has them (`name:port`), else
-    empty.  `named` is the configuration's word for the log, which may hold `%Y` or `$host`.  `left_out_bytes` were not read: the newest
+    on the host), over all, in `visitors_by_day` and in `months` (None there in visits of before it was counted).  Where it is `merged`, an
+    address counts only in the newest of a log's files that has it, so that the files' numbers add up; else in each file.  `vhosts` and a
+    URL's `vhost` are as the log has them (`name:port`), else empty.  `named` is the configuration's word for the log, which may hold `%Y` or `$host`.  `left_out_bytes` were not read: the newest
     were; None when a packed log's size is not known.
     """
     found: list[Observation] = []
@@ -141,7 +142,7 @@ def _empty(block: Block) -> dict[str, Any]:
     named = next((line[6:] for line in block.lines[:1] if line.startswith("named ")), block.value)
     data: dict[str, Any] = {"file": block.value, "named": named, "format": "", "requests": 0, "bytes": 0, "bots": 0, "visitors": 0}
     data |= {"first": None, "last": None, "last_human": None, "status": {}, "methods": {}, "days": {}, "visitors_by_day": {}, "months": {}}
-    return data | {"vhosts": {}, "referrers": [], "missing": [], "forwarded": 0, "left_out_bytes": 0}
+    return data | {"vhosts": {}, "referrers": [], "missing": [], "forwarded": 0, "left_out_bytes": 0, "merged": False}
 
 
 def _log(block: Block) -> list[Observation]:
@@ -150,11 +151,13 @@ def _log(block: Block) -> list[Observation]:
     more: list[Observation] = []
     visitors: dict[str, int] = {}
     for offset, line in enumerate(block.lines, start=1):
-        if line.startswith("url "):  # most of them
-            more += _url(block, line, offset)
-            continue
         word, _, rest = line.partition(" ")
-        if word == "total":
+        if word == "url":  # most of them
+            if (url := _url(block, rest)) is not None:
+                more.append(Observation("access_url", url, block.line + offset))
+        elif word == "day":
+            _day(data, rest)
+        elif word == "total":
             counts = [number(text) for text in rest.split()]
             if len(counts) == 8 and None not in counts:
                 lines, data["requests"], data["bytes"], data["bots"], data["visitors"], unparsed = counts[:6]
@@ -166,6 +169,8 @@ def _log(block: Block) -> list[Observation]:
             read = number(rest)
         elif word == "file":
             size = number(rest)
+        elif word == "merged":
+            data["merged"] = True
         elif word == "packed":
             size = -1
         elif word == "forwarded":
@@ -174,13 +179,6 @@ def _log(block: Block) -> list[Observation]:
             name, _, text = rest.partition(" ")
             if (count := number(text)) is not None:
                 data[{"status": "status", "vhost": "vhosts", "method": "methods"}[word]][name] = count
-        elif word == "day":
-            name, *texts = rest.split(" ")
-            day = _iso(name)
-            if day is not None and texts and (count := number(texts[0])) is not None:
-                data["days"][day] = count
-                if len(texts) > 2:
-                    data["visitors_by_day"][day] = number(texts[2]) or 0
         elif word == "month":
             name, _, text = rest.partition(" ")
             if re.fullmatch(r"\d{4}-\d{2}", name, re.ASCII) and (count := number(text)) is not None:
@@ -211,6 +209,15 @@ def _log(block: Block) -> list[Observation]:
     return found + sorted(more, key=_order)
 
 
+def _day(data: dict[str, Any], rest: str) -> None:
+    name, *texts = rest.split(" ")
+    day = _iso(name)
+    if day is not None and texts and (count := number(texts[0])) is not None:
+        data["days"][day] = count
+        if len(texts) > 2:
+            data["visitors_by_day"][day] = number(texts[2]) or 0
+
+
 def _order(item: Observation) -> tuple[Any, ...]:
     data = item.data
     if item.kind == "access_url":
@@ -226,20 +233,14 @@ def _left_out(data: dict[str, Any], read: int | None, size: int | None) -> None:
         data["left_out_bytes"] = None
 
 
-_URL = re.compile(r"url ([0-9]{1,18}) ([0-9]{1,18}) ([^ ]*) (.*)", re.S)
-
-
-def _url(block: Block, line: str, offset: int) -> list[Observation]:
-    if (match := _URL.fullmatch(line)) is not None:  # as a host's own section prints it
-        times, answer, vhost, path = match.groups()
-        data = {"file": block.value, "path": path, "count": int(times), "status": int(answer), "vhost": "" if vhost == "-" else vhost}
-        return [Observation("access_url", data, block.line + offset)]
-    words = line.split(" ", 4)[1:]
-    count, code = (number(text) for text in [*words, "", ""][:2])
-    if len(words) != 4 or count is None or code is None:
-        return []
-    url = {"file": block.value, "path": words[3], "count": count, "status": code, "vhost": "" if words[2] == "-" else words[2]}
-    return [Observation("access_url", url, block.line + offset)]
+def _url(block: Block, rest: str) -> dict[str, Any] | None:
+    words = rest.split(" ", 3)
+    if len(words) != 4:
+        return None
+    count, code = number(words[0]), number(words[1])
+    if count is None or code is None:
+        return None
+    return {"file": block.value, "path": words[3], "count": count, "status": code, "vhost": "" if words[2] == "-" else words[2]}
 
 
 def _use(block: Block, data: dict[str, Any], rest: str, offset: int) -> list[Observation]:

@@ -112,8 +112,9 @@ and not by one expression, because `-p` is a password for mysql and a port for s
 
 def number(text: str) -> int | None:
     """A decimal number of at most 18 digits, or None: longer digit strings are no size, count or pid."""
-    if not (text.isdigit() and text.isascii()):
-        text = text.strip()
+    if len(text) <= 18 and text.isdigit() and text.isascii():
+        return int(text)
+    text = text.strip()
     return int(text) if len(text) <= 18 and text.isdigit() and text.isascii() else None
 
 

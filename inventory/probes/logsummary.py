@@ -1,8 +1,11 @@
 """The awk program that makes a summary of one access log on its host: counts leave the host, visitors' addresses never do.
 
-In: the log's lines on stdin, its format as the configuration says it (`FORMAT` in the environment: nginx's `$x` or Apache's `%x`, '' when
-not known), `inventory/bots.yml`.  Out: `SUMMARY` (after `fragments.MASK`), whose lines `accesslog.parse` reads.  A line that does not
-fit the format is tried as the common one, and as JSON by the usual keys.
+In: the lines of the log's files on stdin, the newest file first, its format as the configuration says it (`FORMAT` in the environment:
+nginx's `$x` or Apache's `%x`, '' when not known), `inventory/bots.yml`.  A line that begins with the byte 1 is no log's (the section takes
+that byte out of logs): it is printed without it, and `@` in it begins a file.  Out: `SUMMARY` (after `fragments.MASK`), whose lines
+`accesslog.parse` reads, for each file.  A visitor counts once for a day, a month and in all, in the newest file that has it, so that a
+day which stands in two files can be added up.  A line that does not fit the format is tried as the common one, and as JSON by the usual
+keys.
 """
 
 from __future__ import annotations
@@ -149,8 +152,34 @@ function top(counts, word, most,  k, h, limit, left, max) {
   while (limit > 0 && h[limit] + 0 <= left) { left -= h[limit]; limit-- }
   for (k in counts) if (counts[k] > limit || (counts[k] == limit && left-- > 0)) print "|" word " " counts[k] " " k
 }
+function begin_file() {
+  lines = size = bad = requests = nvhosts = behind = bytes = bots = nmethods = ndays = nurls = lost = nmissing = nhosts = visitors = capped = 0
+  begin = end = human = ""
+  split("", shapes); split("", vhosts); split("", status); split("", methods); split("", days); split("", people); split("", dvisitors)
+  split("", mvisitors); split("", vpeople); split("", vhuman); split("", vvisitors); split("", vbytes); split("", vlast); split("", vposts)
+  split("", urls); split("", missing); split("", hosts)
+}
+function end_file(  k, day, month) {
+  if (streamed && blank > 0) blank--
+  lines += blank; bad += blank; size += blank; blank = 0
+  tell()
+  # older files have no newer days
+  day = substr(begin, 1, 10); month = substr(begin, 1, 7)
+  if (begin != "") {
+    for (k in dseen) if (substr(k, 1, 10) > day) { delete dseen[k]; held-- }
+    for (k in mseen) if (substr(k, 1, 7) > month) { delete mseen[k]; held-- }
+  }
+}
+/^\001/ {
+  if (open && substr($0, 2, 1) == "@") { end_file(); open = 0; fflush() }
+  print substr($0, 2)
+  streamed = 1
+  if (substr($0, 2, 6) == "@ log ") { begin_file(); open = 1 }
+  next
+}
+$0 == "" { blank++; next }
 {
-  lines++; size += length($0) + 1
+  lines += blank + 1; bad += blank; size += blank + length($0) + 1; blank = 0
   line = $0
   gsub(/\\"/, "", line)
   shape = "configured"
@@ -181,11 +210,11 @@ function top(counts, word, most,  k, h, limit, left, max) {
     if (now > human) human = now
     people[day]++
     if (vhost != "") { vpeople[vhost]++; if (now > vhuman[vhost]) vhuman[vhost] = now }
-    if (!(client in seen)) { if (visitors < 100000) { seen[client] = 1; visitors++ } else capped = 1 }
+    if (!(client in seen)) { if (nseen < 100000) { seen[client] = 1; nseen++; visitors++ } else capped = 1 }
     if (held < 300000) {
-      if (!((day, client) in daily)) { daily[day, client] = 1; held++; dvisitors[day]++ }
-      if (!((month, client) in daily)) { daily[month, client] = 1; held++; mvisitors[month]++ }
-      if (vhost != "" && !((vhost, client) in daily)) { daily[vhost, client] = 1; held++; vvisitors[vhost]++ }
+      if (!((day, client) in dseen)) { dseen[day, client] = 1; held++; dvisitors[day]++ }
+      if (!((month, client) in mseen)) { mseen[month, client] = 1; held++; mvisitors[month]++ }
+      if (vhost != "" && !((vhost, client) in vseen)) { vseen[vhost, client] = 1; held++; vvisitors[vhost]++ }
     } else capped = 1
     host = got["referrer"]
     if (host ~ /^https?:\/\//) {
@@ -212,7 +241,8 @@ function top(counts, word, most,  k, h, limit, left, max) {
     if ((path in missing) || ++nmissing <= 10000) missing[path]++
   }
 }
-END {
+END { if (open || !streamed) end_file() }
+function tell(  k, format) {
   format = ""
   for (k in shapes) if (format == "" || shapes[k] > shapes[format]) format = k
   printf "|total %.0f %.0f %.0f %.0f %.0f %.0f %d %.0f\n", lines, requests, bytes, bots, visitors, bad, capped, lost
@@ -221,6 +251,7 @@ END {
   print "|first " begin
   print "|last " end
   print "|human " human
+  print "|merged"
   if (behind) print "|forwarded " behind
   for (k in status) print "|status " k " " status[k]
   for (k in methods) print "|method " k " " methods[k]

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import binascii
 import contextlib
-import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -65,7 +64,7 @@ class _Server:
         if block.tag == "cut":
             self.cut = block.line
         for offset, line in enumerate(block.lines, start=1):
-            if line.startswith(("ERROR ", "ERROR:")) or re.match(r"(mysql|mariadb): ", line):
+            if line.startswith(("ERROR ", "ERROR:", "mysql: ", "mariadb: ")):
                 self.errors.setdefault(block.tag, (line[:300], block.line + offset))
             else:
                 self.rows.setdefault(block.tag, []).append((line.split("\t"), block.line + offset))
@@ -246,7 +245,8 @@ def _tables(data: dict[str, Any], rows: list[list[str]]) -> None:
         sizes[cells[2]] += content + index
         collations[cells[4]] += 1
         formats[cells[9]] += 1
-        largest = max(largest, (text(cells[1]), content + index), key=lambda item: item[1])
+        if content + index > largest[1]:
+            largest = (text(cells[1]), content + index)
         written = max(written, at)
     data["bytes"] = data["data_bytes"] + data["index_bytes"]
     data["myisam_bytes"] = sizes.get("MyISAM", 0)

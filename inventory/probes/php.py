@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from inventory.probes.base import Block, Observation, Probe, Section, blocks, unknown
@@ -254,13 +255,25 @@ def _sapi(path: str) -> str:
 
 def _settings(block: Block) -> tuple[dict[str, str], dict[str, str]]:
     """(settings, the file that set each) of an ini file."""
+    text = block.text
+    found = _short_file(text) if len(text) < _SHORT else _set(text)
+    return dict(found), dict.fromkeys([name for name, _ in found], block.value)
+
+
+_SHORT = 16_384
+
+
+def _set(text: str) -> tuple[tuple[str, str], ...]:
     settings: dict[str, str] = {}
-    places: dict[str, str] = {}
-    for line in block.lines:
+    for line in text.split("\n"):
         for name, value in assignments([line.partition(";")[0] if '"' not in line else line]).items():
             if name in _SETTINGS:
-                settings[name], places[name] = value, block.value
-    return dict(sorted(settings.items())), dict(sorted(places.items()))
+                settings[name] = value
+    return tuple(sorted(settings.items()))
+
+
+_short_file = lru_cache(256)(_set)
+"""Most of these files are as the distribution wrote them, the same on every host."""
 
 
 def _attached(block: Block, default: str) -> Iterator[tuple[str, str, dict[str, Any]]]:

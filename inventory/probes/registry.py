@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from inventory import garbage
 from inventory.probes import (
     accesslog,
@@ -63,10 +65,13 @@ PROBES: tuple[Probe, ...] = (
 )
 
 
-def parse(sections: tuple[Section, ...]) -> list[tuple[str, Observation]]:
-    """Every section through its probe's parser: (section's name, observation); a section's own end is an observation too."""
+def parse(sections: tuple[Section, ...], kept: Collection[str] = ()) -> list[tuple[str, Observation]]:
+    """Every section through its probe's parser: (section's name, observation); a section's own end is an observation too.
+
+    Those whose observations are `kept` from an earlier visit are passed over.
+    """
     with garbage.put_off():
-        return _parse(sections)
+        return _parse(tuple(section for section in sections if section.name not in kept))
 
 
 def _parse(sections: tuple[Section, ...]) -> list[tuple[str, Observation]]:

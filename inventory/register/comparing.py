@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from inventory import model
 from inventory.catalogue import clean
+from inventory.register import claims
 from inventory.register.fields import plain
 from inventory.register.sheet import Rejection, Row, Sheet
 
@@ -151,21 +152,21 @@ def _take(result: Comparison, change: Change, *, new: bool) -> None:
 def _rows(session: Session, result: Comparison, units: Units, sheet: Sheet, kind: str, rows: list[Row], complete: bool) -> None:
     table = model.Declared
     have = {
-        key: (unit, data, withdrawn)
-        for key, unit, data, withdrawn in session.execute(
-            select(table.key, table.unit_code, table.data, table.withdrawn_at).where(table.kind == kind)
+        row.key: claims.Standing(row.unit_code, row.data, row.withdrawn_at, row.origin)
+        for row in session.execute(
+            select(table.key, table.unit_code, table.data, table.withdrawn_at, table.origin).where(table.kind == kind)
         )
     }
     whole: set[str] = set()
-    known: dict[str, tuple[str | None, str]] = {}
+    texts = {row.unit for row in rows} | {text for row in rows for text, _ in row.others}
+    known = {text: units.find(text) for text in texts if text}
+    spoken = {unit for unit, _ in known.values() if unit}
     for row in rows:
         if len(row.key) > 255:
             result.rejected.append(Rejection(row.origin, f"the ends of a link are longer than 255 characters together: {row.key[:40]!r}…"))
             continue
         unit = None
         if row.unit:
-            if row.unit not in known:
-                known[row.unit] = units.find(row.unit)
             unit, reason = known[row.unit]
             if reason:
                 at = row.places.get("unit", "")
@@ -173,11 +174,14 @@ def _rows(session: Session, result: Comparison, units: Units, sheet: Sheet, kind
                     Rejection(row.place("unit"), reason, sheet.file, column="" if ":" in at else at, field="unit", value=row.unit)
                 )
         old = have.get(row.key)
-        before = {**old[1], **({"unit": old[0]} if old[0] else {})} if old else {}
+        before = {**old.data, **({"unit": old.unit} if old.unit else {})} if old else {}
         new = {name: clean(value) for name, value in row.data.items()} | ({"unit": unit} if unit else {})
         fields = _differing(before, new, row.emptied - {"unit"} if complete else frozenset())
-        action = "added" if old is None else "returned" if old[2] else "changed"
-        effective = unit or (old[0] if old else None)
+        if kind == "site" and unit:
+            others = [(code, place) for text, place in row.others if (code := known[text][0]) is not None]
+            fields |= claims.declared(session, result.notes, old, row, [(unit, row.place("unit")), *others], spoken)
+        action = "added" if old is None else "returned" if old.withdrawn else "changed"
+        effective = unit or (old.unit if old else None)
         _take(result, Change(kind, row.key, action, fields, row.origin, effective, row), new=old is None)
         if effective:
             whole.add(effective)
@@ -185,10 +189,8 @@ def _rows(session: Session, result: Comparison, units: Units, sheet: Sheet, kind
         _withdraw(result, sheet, kind, {row.key for row in rows}, have, whole)
 
 
-def _withdraw(
-    result: Comparison, sheet: Sheet, kind: str, there: set[str], have: Mapping[str, tuple[Any, Any, Any]], units: set[str]
-) -> None:
-    gone = sorted(key for key, (unit, _, withdrawn) in have.items() if unit in units and key not in there and withdrawn is None)
+def _withdraw(result: Comparison, sheet: Sheet, kind: str, there: set[str], have: Mapping[str, claims.Standing], units: set[str]) -> None:
+    gone = sorted(key for key, row in have.items() if row.claimants() & units and key not in there and row.withdrawn is None)
     if gone and sheet.lost[kind]:
         shown = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
         result.notes.append(
@@ -196,4 +198,8 @@ def _withdraw(
         )
         return
     for key in gone:
-        result.changes.append(Change(kind, key, "withdrawn", {}, sheet.file, have[key][0]))
+        left = claims.without(have[key], units)
+        if left is None:
+            result.changes.append(Change(kind, key, "withdrawn", {}, sheet.file, have[key].unit))
+        else:  # another unit declares it still
+            result.changes.append(Change(kind, key, "changed", left[1], sheet.file, left[0]))

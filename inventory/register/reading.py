@@ -8,6 +8,7 @@ only when the file as a whole cannot be used.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class _Reader:
     def __init__(self, sheet: Sheet, register: Register) -> None:
         self.sheet, self.register = sheet, register
         self.missed: list[str] = []
-        self.keys: dict[tuple[str, str], str] = {}
+        self.keys: dict[tuple[str, str], int] = {}
 
     def take(self, grid: Grid) -> bool:
         """Whether the grid held a table; its rows, rejections and remarks are then in the sheet."""
@@ -114,15 +115,19 @@ class _Reader:
         )
 
 
-def _keep(sheet: Sheet, keys: dict[tuple[str, str], str], row: Row, rejected: list[Rejection], where: Rejection) -> None:
-    """Take a row, unless its key stands in the file already."""
+def _keep(sheet: Sheet, keys: dict[tuple[str, str], int], row: Row, rejected: list[Rejection], where: Rejection) -> None:
+    """Take a row, unless its key stands in the file already; of a site that another unit declares there, too, that unit is kept."""
     mark = (row.kind, row.key or str(row.data.get("name_zh")))
-    first = keys.get(mark)
-    if first is not None:
-        reason = f"{mark[1]} is declared already at {first}; this row is left out"
+    at = keys.get(mark)
+    if at is not None:
+        kept = sheet.rows[at]
+        reason = f"{mark[1]} is declared already at {kept.origin}; this row is left out"
+        if row.kind == "site" and row.unit and kept.unit and row.unit != kept.unit:
+            reason += f", but for its unit: {kept.unit} there, {row.unit} here"
+            sheet.rows[at] = replace(kept, others=(*kept.others, (row.unit, row.place("unit"))))
         sheet.rejected.append(Rejection(where.place, reason, where.file, where.sheet, where.row))
         return
-    keys[mark] = row.origin
+    keys[mark] = len(sheet.rows)
     sheet.rows.append(row)
     sheet.rejected += rejected
 
@@ -245,7 +250,7 @@ def _read_yaml(document: yamlfile.Document, register: Register) -> Sheet:
     for key in data:
         if key not in PARTS:
             sheet.rejected.append(Rejection(document.place((key,)), f"unknown key {key!r}; there are {', '.join(PARTS)}", document.name))
-    keys: dict[tuple[str, str], str] = {}
+    keys: dict[tuple[str, str], int] = {}
     for part, kind in PARTS.items():
         items = data.get(part) or []
         if not isinstance(items, list):
@@ -263,7 +268,7 @@ def _read_yaml(document: yamlfile.Document, register: Register) -> Sheet:
 
 
 def _take_item(
-    sheet: Sheet, keys: dict[tuple[str, str], str], register: Register, document: yamlfile.Document, at: tuple[str, int]
+    sheet: Sheet, keys: dict[tuple[str, str], int], register: Register, document: yamlfile.Document, at: tuple[str, int]
 ) -> None:
     part, index = at
     kind, item = PARTS[part], document.data[part][index]

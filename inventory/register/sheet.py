@@ -13,6 +13,7 @@ class Row:
     """One declared row.  `key` is '' for a unit without a code; `unit` is the unit cell's text, not yet looked up.
 
     `places` are the fields' columns (`C`), or their own places in YAML; `emptied` are fields whose cells are there and empty.
+    `others` are the units, with their places, of further rows of the file that declare the same site.
     """
 
     kind: str
@@ -22,6 +23,7 @@ class Row:
     origin: str
     places: Mapping[str, str] = field(default_factory=dict)
     emptied: frozenset[str] = frozenset()
+    others: tuple[tuple[str, str], ...] = ()
 
     def place(self, name: str) -> str:
         """Where a field's value stands: the row's place with the column, or the YAML key's own place."""

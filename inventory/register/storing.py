@@ -127,10 +127,12 @@ def _write_declared(session: Session, comparison: Comparison, at: datetime) -> N
     _update(session, same)
     _update(session, withdrawn)
     if changed:
-        have = {(kind, key): data for kind, key, data in session.execute(select(table.kind, table.key, table.data))}
+        query = select(table.kind, table.key, table.data, table.origin)
+        have = {(kind, key): (data, origin) for kind, key, data, origin in session.execute(query)}
         rows = [
-            {"k": c.kind, "w": c.key, "v_unit_code": c.unit, "v_origin": clean(c.place), "v_imported_at": at, "v_withdrawn_at": None,
-             "v_data": applied(have[c.kind, c.key], {name: sides for name, sides in c.fields.items() if name != "unit"})}
+            {"k": c.kind, "w": c.key, "v_unit_code": c.unit, "v_imported_at": at, "v_withdrawn_at": None,
+             "v_origin": clean(c.place) if c.row is not None else have[c.kind, c.key][1],
+             "v_data": applied(have[c.kind, c.key][0], {name: sides for name, sides in c.fields.items() if name != "unit"})}
             for c in changed
         ]  # fmt: skip
         _update(session, rows)

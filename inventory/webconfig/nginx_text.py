@@ -34,7 +34,7 @@ _ENTRIES = {"map", "upstream", "geo", "split_clients", "match"}
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 
 
-@dataclass
+@dataclass(slots=True)
 class Directive:
     """A directive with its arguments, its place, and its block's directives (None: it has no block)."""
 

@@ -23,6 +23,7 @@ KEYS: dict[str, dict[str, tuple[type, bool]]] = {
     "host": {
         "image": (str, True), "ip": (str, True), "role": (str, False), "seed": (str, False), "mem": (str, False),
         "disk": (str, False), "repo": (str, False), "autostart": (bool, False), "also": (list, False),
+        "network": (str, False),
     },
     "image": {"parent": (str, True), "packages": (str, True)},
     "repo": {"parent": (str, True), "sets": (list, True)},
@@ -37,7 +38,8 @@ DISK = re.compile(r"[1-9][0-9]*[MG]")
 @dataclass(frozen=True)
 class Host:
     """One host as declared: `mem` is the memory that it sees (not a limit), `disk` the size of its writable layer, `also` are further
-    addresses of its network card."""
+    addresses of its network card; `network` is `lab` (its card has the address before it boots) or `own` (systemd-networkd sets it from
+    a file of the host's, at every boot)."""
 
     name: str
     image: str
@@ -49,6 +51,7 @@ class Host:
     repo: str = ""
     autostart: bool = True
     also: Sequence[str] = ()
+    network: str = "lab"
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,8 @@ def _meaning(document: Table, seeds: Path) -> Iterator[Mistake]:
             yield header, "repo", f"repo {host['repo']} of {name} is not declared as [repo.{host['repo']}]"
         if host.get("seed") and not (seeds / host["seed"]).is_file():
             yield header, "seed", f"seed {host['seed']} of {name} is not in {seeds}"
+        if host.get("network", "lab") not in {"lab", "own"}:
+            yield header, "network", f"network {host['network']!r} of {name}: lab or own"
         for key, form, example in (("mem", MEMORY, "2G"), ("disk", DISK, "512M or 2G")):
             if key in host and not form.fullmatch(host[key]):
                 yield header, key, f"{key} {host[key]!r} of {name}: write it as {example}"

@@ -24,9 +24,13 @@ PACKAGES = "/srv/packages"  # where a bare host sees its package repository
 MEMINFO = "usr/lib/.lab-meminfo"
 POWEROFF = signal.SIGRTMIN + 4  # systemd: start poweroff.target
 # nspawn leaves with 133 when the host reboots itself: start it again, as a power supply would.
-# The first line moves the shell, and so all that comes after it, into the host's cgroup.
-POWER_SUPPLY = """echo 0 > "$1" || exit 1; shift
-while :; do "$@"; r=$?; [ $r = 133 ] || exit $r; done"""
+# The first line moves the shell, and so all that comes after it, into the host's cgroup.  A card that its host sets up itself is empty
+# when the host is switched on, as a real one is: the network namespace outlives the host.
+POWER_SUPPLY = """echo 0 > "$1" || exit 1; own=$2; shift 2
+while :; do
+  if [ -n "$own" ]; then ip -n "$own" addr flush dev eth0; ip -n "$own" link set eth0 down; fi
+  "$@"; r=$?; [ $r = 133 ] || exit $r
+done"""
 
 
 # ---- inside the holder's namespaces ----
@@ -54,7 +58,15 @@ def boot(lab: Lab, name: str) -> None:
     cgroup.mkdir(exist_ok=True)
     with (lab.log / name).open("wb") as log:
         subprocess.Popen(
-            ["sh", "-c", POWER_SUPPLY, f"lab-{name}", str(cgroup / "cgroup.procs"), *command],
+            [
+                "sh",
+                "-c",
+                POWER_SUPPLY,
+                f"lab-{name}",
+                str(cgroup / "cgroup.procs"),
+                f"lab-{name}" if host.network == "own" else "",
+                *command,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -100,6 +112,11 @@ def _personalise(lab: Lab, host: Host, root: Path) -> None:
     write("etc/resolv.conf", (lab.run / "resolv.conf").read_text())
     write("etc/ssh/ssh_host_ed25519_key", private.read_text(), 0o600)
     write("etc/ssh/ssh_host_ed25519_key.pub", private.with_suffix(".pub").read_text())
+    if host.network == "own":
+        write("etc/systemd/network/10-lan.network", networkd(lab, host))
+        wants = root / "etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+        wants.parent.mkdir(parents=True, exist_ok=True)
+        wants.symlink_to("/lib/systemd/system/systemd-networkd.service")
     public = lab.key.with_suffix(".pub").read_text()
     write("root/.ssh/authorized_keys", public, 0o600)
     os.chown(write("home/ops/.ssh/authorized_keys", public, 0o600), OPS, OPS)
@@ -107,19 +124,27 @@ def _personalise(lab: Lab, host: Host, root: Path) -> None:
         write("etc/apt/sources.list.d/center.list", f"deb [trusted=yes] file:{PACKAGES} ./\n")
 
 
+def networkd(lab: Lab, host: Host) -> str:
+    """The network configuration of a host that sets its address itself, as an admin would have written it."""
+    bridge = lab.configuration.bridge
+    addresses = "".join(f"Address={address}/{bridge.network.prefixlen}\n" for address in (host.ip, *host.also))
+    return f"# the room's switch, port 7\n[Match]\nName=eth0\n\n[Network]\n{addresses}Gateway={bridge.ip}\nLinkLocalAddressing=no\n"
+
+
 def _network(lab: Lab, host: Host) -> None:
     """A network namespace with eth0, whose other end v-HOST hangs on the lab's bridge."""
     space, bridge = f"lab-{host.name}", lab.configuration.bridge
     if Path(f"/run/netns/{space}").exists():
         return
+    own = host.network == "own"
     for command in (
         f"ip netns add {space}",
         f"ip link add v-{host.name} type veth peer name eth0 netns {space}",
         f"ip link set v-{host.name} master br0 up",
-        *[f"ip -n {space} addr add {address}/{bridge.network.prefixlen} dev eth0" for address in (host.ip, *host.also)],
-        f"ip -n {space} link set eth0 up",
+        *[f"ip -n {space} addr add {address}/{bridge.network.prefixlen} dev eth0" for address in (host.ip, *host.also) if not own],
+        *[f"ip -n {space} link set eth0 up" for _ in range(not own)],
         f"ip -n {space} link set lo up",
-        f"ip -n {space} route add default via {bridge.ip}",
+        *[f"ip -n {space} route add default via {bridge.ip}" for _ in range(not own)],
     ):
         subprocess.run(command.split(), check=True)
 

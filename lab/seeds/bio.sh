@@ -55,8 +55,8 @@ X
 rm -f /etc/nginx/sites-enabled/default
 ln -s ../sites-available/bio /etc/nginx/sites-enabled/
 systemctl reload nginx
-curl -sf --cacert $tls/root.crt --resolve "www.bio.$DOMAIN:443:127.0.0.1" "https://www.bio.$DOMAIN/species/7.html" > /dev/null
-curl -skf --resolve "herbarium.bio.$DOMAIN:443:127.0.0.1" "https://herbarium.bio.$DOMAIN/sheets.html" > /dev/null
+curl -sf --retry 5 --retry-connrefused --retry-delay 1 --cacert $tls/root.crt --resolve "www.bio.$DOMAIN:443:127.0.0.1" "https://www.bio.$DOMAIN/species/7.html" > /dev/null
+curl -skf --retry 5 --retry-connrefused --retry-delay 1 --resolve "herbarium.bio.$DOMAIN:443:127.0.0.1" "https://herbarium.bio.$DOMAIN/sheets.html" > /dev/null
 
 # Like many old hosts: no Python.
 rm -f /usr/bin/python3*

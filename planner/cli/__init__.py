@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import typer
 
 from inventory.errors import PlannerError
-from planner.cli import recording
+from planner.cli import auditing
 
 app: typer.Typer  # see __getattr__
 
@@ -69,7 +69,7 @@ MODULES = {
     "carry": ("generate", "preflight", "run", "drift"), "status": ("status", "log"), "back": ("rollback",),
     "rehearse": ("rehearse", "calibrate"),
     "questions": ("questions",), "rules": ("rules",),
-    "verify": ("verify",), "export": ("export",),
+    "verify": ("verify",), "acceptance": ("acceptance",), "export": ("export",),
     "report": ("report",), "vhosts": ("vhosts",), "applications": ("applications",), "history": ("history",),
 }  # fmt: skip
 """Modules of this package, in the order in which `--help` lists their commands.  A command loads its own: some of them load much."""
@@ -101,7 +101,7 @@ def main() -> None:
     by_command = {command: module for module, commands in MODULES.items() for command in commands}
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        with recording.recorded(sys.argv[1:]):
+        with auditing.recorded(sys.argv[1:]):
             (_one(by_command[word]) if word in by_command else _application(MODULES))(standalone_mode=True)
     except PlannerError as error:
         from rich.console import Console

@@ -49,7 +49,7 @@ def rollback(
                 say(f"nothing to take back: {one['id']} is {now.name}")
                 return
             lines = [f"{one['id']}: back to {one['source']['host']}, from {now.touched[0]} on"]
-            if now.steps["cutover"] != "waiting" and one["placement"] != "retire":  # there, nothing is written at the destination
+            if one["placement"] not in {"retire", "colocation"} and now.steps["cutover"] != "waiting":  # nothing is left behind there
                 lines += [_until(one), *_divergence(one, carrying)]
             for line in lines:
                 note(visible(line))

@@ -30,6 +30,7 @@ from planner import (
     planstore,
     playing,
     preflight,
+    thresholds,
     workspace,
 )
 from planner.cli.live import Live
@@ -100,7 +101,8 @@ def carrier(
     stop = playing.Stop()
     holder = leases.Holder(book, run_id, lost=stop.now.set)
     return execution.Carrier(
-        document, folder, book, equality.Hosts(ways.peer), space.root / "runs", run_id, live.step, stop, gated, holder
+        document, folder, book, equality.Hosts(ways.peer), space.root / "runs", run_id, live.step, stop, gated, holder,
+        thresholds.load(space.root),
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def discover(
     to.
     """
     # heavy, and nothing that lists needs them
-    from inventory import discovery, reconcile, runs, ssh, storing
+    from inventory import discovery, reconcile, runs, ssh, storing, unchanged
 
     space = workspace.find()
     book = space.open_catalogue()
@@ -70,6 +70,7 @@ def discover(
             rows = runs.left(session, before) if before else runs.chosen(session, hosts or (), outcomes, age, now)
             ways = space.ways(session)
             pairs = [(host.name, ways.peer(host.address)) for host in rows]
+            earlier = unchanged.earlier(session, [host.id for host in rows], now)
             if before is not None:
                 continued = True
                 note(
@@ -84,7 +85,7 @@ def discover(
         done: list[dict[str, Any]] = []
         with _progress() as progress, storing.Writer(book, run, after=reconcile.identify_hosts) as writer:
             task = progress.add_task("visiting", total=len(pairs))
-            for result in discovery.visit_and(discovery.pack, pairs, in_flight=settings.workers, deadlines=deadlines):
+            for result in discovery.visit_and(discovery.pack, pairs, in_flight=settings.workers, deadlines=deadlines, earlier=earlier):
                 writer.add(discovery.as_visit(result, catalogue.now()))
                 done.append(
                     {

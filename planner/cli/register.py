@@ -125,6 +125,8 @@ def _tell(taken: list[dict[str, Any]], *, preview: bool, as_json: bool) -> None:
 
 def _table_of_changes(changes: list[dict[str, Any]]) -> None:
     def text(value: Any) -> str:
+        if isinstance(value, dict):
+            return "; ".join(f"{name}: {part}" for name, part in value.items())
         return "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     rows = [{**cell, "old": text(cell["old"]), "new": text(cell["new"])} for cell in changes]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from inventory.errors import HostError
-from inventory.inspection.pages import absolute, may_request
+from inventory.inspection.references import absolute, may_request
 from planner import pinned
 from planner.export import reading, urls
 from planner.export.bounds import Bounds, Cut, Fence

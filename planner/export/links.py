@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from inventory.inspection.pages import absolute as resolved
+from inventory.inspection.references import absolute as resolved
 
 MOST = 5_000  # references taken from one document; a page with more is made by a machine to catch machines
 _TEXT_KEPT = 200_000

@@ -11,7 +11,9 @@ from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-from inventory.inspection.pages import absolute, charsets, decode, error_messages, gunzip, is_text_type
+from inventory.inspection import errortexts
+from inventory.inspection.pages import charsets, decode, gunzip, is_text_type
+from inventory.inspection.references import absolute
 from planner.export import links, urls
 from planner.export.errorpages import ErrorPages
 from planner.export.fetching import Answer
@@ -63,7 +65,7 @@ def read(answer: Answer, errors: ErrorPages) -> tuple[Record, links.Found | None
         if reason := errors.reason(url, found.title, found.text, home=home):
             return Record(url, "soft_error", 200, reason), None
         text_digest, plain = _digests(url, found)
-        record = replace(record, errors=", ".join(error_messages(text)), blank=not (found.text.strip() or found.assets or found.links))
+        record = replace(record, errors=", ".join(errortexts.found(text)), blank=not (found.text.strip() or found.assets or found.links))
     return replace(record, charset=header, declared=declared, text=text_digest, plain=plain), found
 
 

@@ -1,6 +1,6 @@
 """One spelling for each of a site's URLs, so that none is fetched twice.  Pure.
 
-In: absolute URLs as `inventory.inspection.pages.absolute` makes them.  Out: their normal form; its path and query as a web server sees
+In: absolute URLs as `inventory.inspection.references.absolute` makes them.  Out: their normal form; its path and query as a web server sees
 them (`target`); the query with its parameters sorted; the shape that URLs of one kind share.  Percent-encoding follows RFC 3986, section
 6.2.2; bytes that are no UTF-8 (a GBK path) stay percent-encoded as they are.
 """

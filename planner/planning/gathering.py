@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -57,6 +58,7 @@ def _subject(
         _night(item, names, verdict.recommendation, agreed),
         carried,
         _rebuilt(session, item, facts, assembly.space.platforms) if verdict.recommendation == "vps" else None,
+        _card(session, item) if verdict.recommendation == "colocation" else {},
     )  # fmt: skip
 
 
@@ -69,6 +71,34 @@ def _rebuilt(session: Session, item: model.Workload, facts: Facts, platforms: Pl
     position = next(at for at, name in enumerate(machine.workloads) if name.lower() in {one.lower() for one in names})
     rows = catalogue.observations(session, item.host_id, *rebuild.KINDS)
     return rebuild.rebuild(facts, rebuild.gather((row.kind, row.data) for row in rows), machine.release, position)
+
+
+def _card(session: Session, item: model.Workload) -> dict[str, Any]:
+    """How its host reaches the network by the address at which it is visited; {} unless prefix, interface and gateway are all known."""
+    if item.host_id is None or item.host is None:
+        return {}
+    rows = [(row.kind, row.data) for row in catalogue.observations(session, item.host_id, "address", "route", "interface")]
+    own = next((data for kind, data in rows if kind == "address" and data.get("address") == item.host.address), None)
+    if own is None or not own.get("prefix"):
+        return {}
+    name = str(own.get("interface"))
+    routes = [data for kind, data in rows if kind == "route" and data.get("destination") in {"default", "0.0.0.0/0"}]
+    gateway = next((str(data["gateway"]) for data in routes if data.get("gateway") and data.get("interface") in {name, None}), "")
+    card = next((data for kind, data in rows if kind == "interface" and data.get("name") == name), {})
+    sorts = {str(data.get("name")): str(data.get("sort")) for kind, data in rows if kind == "interface"}
+
+    def counts(data: Mapping[str, Any]) -> bool:
+        text, where = str(data.get("address")), str(data.get("interface"))
+        inside = sorts.get(where) in {"loopback", "bridge"} or where.startswith(_CONTAINERS)
+        return data.get("family") == "ipv4" and data is not own and not inside and not text.startswith(("127.", "169.254."))
+
+    others = [str(data["address"]) for kind, data in rows if kind == "address" and counts(data)]
+    found = {"interface": name, "mac": card.get("mac"), "prefix": int(own["prefix"]), "gateway": gateway, "others": others}
+    return found if gateway else {}
+
+
+_CONTAINERS = ("docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "tun", "wg", "zt")
+"""What the names of interfaces begin with that a machine makes for its guests, or for tunnels."""
 
 
 def _night(item: model.Workload, names: Iterable[str], placement: str, agreed: Mapping[tuple[str, str, str], date]) -> date | None:

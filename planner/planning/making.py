@@ -17,7 +17,7 @@ from inventory.errors import PlanError
 from planner import groups, plandocument, shifting
 from planner.freshness import facts_digest
 from planner.placement import Demand, Node, Placed, Purchase, place
-from planner.planning import addressing, dating, fitting_in, former, summing, ties, writing
+from planner.planning import addressing, colocating, dating, fitting_in, former, summing, ties, writing
 from planner.planning.subjects import PLACES, Subject
 from planner.planning.values import Inputs, Lack, Made, Short
 from planner.schedules import Schedule, Scheduled
@@ -144,6 +144,7 @@ def document(made: Made) -> dict[str, Any]:
     inputs, ids = made.inputs, made.inputs.ids
     got = addressing.given(made)
     mine = addressing.of_each(made, got)
+    machines = colocating.machines(made, mine)
     apart, riding, late = summing.apart(made), summing.further(made.moving), summing.unmaintained(made)
     moves = []
     for item in made.moving:
@@ -153,7 +154,7 @@ def document(made: Made) -> dict[str, Any]:
             writing.move(
                 item, identity, made.groups.of[identity], made.placed.assignments.get(identity, ""), mine[item.name],
                 made.schedule.of(identity), inputs.platforms, inputs.rules, inputs.dns_key, inputs.language, notes,
-                apart.get(item.name, ""), item.name in riding,
+                apart.get(item.name, ""), item.name in riding, machines.get(item.name),
             )
         )  # fmt: skip
     moves.sort(key=lambda move: (move["wave"] or len(moves) + 1, move["schedule"]["cutover"] if move["schedule"] else "", move["id"]))

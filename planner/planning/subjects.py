@@ -41,6 +41,8 @@ class Subject:
     `records` are its A records as read: {name, values, ttl}; `agreed` the night that its unit agreed to; `carried` its move in a plan
     that has moved it or has begun to.
     `rebuilt` is what it stands on, where it goes to a VPS that has been made for it; None where there is no such machine.
+    `card` is how its host reaches the network, where the machine itself moves: interface, mac, prefix, gateway, others (its
+    further IPv4 addresses); empty when unknown.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Subject:
     agreed: date | None = None
     carried: Carried | None = None
     rebuilt: Rebuilt | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, name: str, default: Any = None) -> Any:
         """A fact's value, `default` when unknown."""
@@ -116,6 +119,8 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
     """Why the planner's playbooks do not carry the move out; '' when they do."""
     if not movesteps.steps(item.placement):
         return f"there are no playbooks for {item.placement}"
+    if item.placement == "colocation":
+        return ""  # a machine is looked at as a whole, by planner.planning.colocating
     if not item.dns_names:
         return "it has no name that DNS allows"
     if not item.value("site.docroot"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from planner import movesteps, policy
 from planner.freshness import facts_digest
 from planner.planmodel import HSTS
 from planner.planning import fitting_in
+from planner.planning.colocating import Machine
 from planner.planning.subjects import Subject, by_hand
 from planner.platforms import Cluster, Dns, Platforms, VirtualHostServer, VpsMachine
 from planner.policy import RuleSet
@@ -48,21 +49,26 @@ def hours(item: Subject, rules: RuleSet) -> dict[str, float]:
 def move(
     item: Subject, identity: str, group: str, node: str, given: tuple[str, str], told: Scheduled | Unscheduled, platforms: Platforms,
     rules: RuleSet, dns_key: str, language: str, notes: Sequence[str], apart: str = "", riding: bool = False,
+    machine: Machine | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The move as the document has it.
 
     `node` and `given` (IPv4, IPv6) are its place, '' for none; `notes` what had to be assumed; `apart` why no playbook may move it alone;
-    `riding`: its machine is paid for with another workload.
+    `riding`: its machine is paid for with another workload; `machine`: how that comes into our room, of a workload that is colocated.
     """
     kind, names = profile(item), item.dns_names
     where = _destination(item, kind, node, given, platforms)
-    dns = _dns(item, platforms.dns, str(where["address"]), dns_key)
-    why = by_hand(item, platforms) or apart
-    if not why and platforms.dns is not None and dns is None:
+    records = machine.records if machine is not None else item.records
+    dns = _dns(item.address, records, platforms.dns, str(where["address"]), dns_key)
+    if dns is not None and machine is not None:  # a name of several machines keeps the others
+        new = str(where["address"])
+        dns["records"] = [one | {"new": [new if value == item.address else value for value in one["old"]]} for one in dns["records"]]
+    why = (by_hand(item, platforms) or apart) if machine is None else machine.why
+    if not why and platforms.dns is not None and dns is None and machine is None:
         why = f"none of its names points at {item.address} in the zones that we serve"
     findings = [finding for finding in item.verdict.findings_on(item.placement) if finding.holds and finding.effect == "condition"]
     rebuilt = item.rebuilt.stack if item.rebuilt is not None else None
-    said = [*notes, *_carried_as_it_is(item), *_ends(item, kind)]
+    said = [*notes, *(_carried_as_it_is(item) if machine is None else ()), *_ends(item, kind)]
     said += [*(rebuilt.notes if rebuilt is not None else ()), *([f"by hand: {why}"] if why else [])]
     return {
         "id": identity,
@@ -75,7 +81,7 @@ def move(
         "wave": told.wave if isinstance(told, Scheduled) else 0,
         "group": group,
         "carried_out": "by hand" if why else "planner",
-        "steps": list(movesteps.steps(item.placement)) if not why else _steps(item),
+        "steps": _planned_steps(item, machine) if not why else _steps(item),
         "bytes": item.bytes or 0,
         "files": int(item.value("content.files", 0) or 0),
         "hours": hours(item, rules),
@@ -85,6 +91,7 @@ def move(
         "destination": where,
         "stack": item.rebuilt.stack.model_dump(mode="json") if item.rebuilt is not None and item.rebuilt.stack is not None else None,
         "retirement": _retirement(item, identity, told, platforms),
+        "colocation": machine.data if machine is not None else None,
         "dns": dns,
         "gates": [
             {"rule": one.rule, "step": one.step, "message": line(one.message), "settled": one.rule in item.settled}
@@ -105,6 +112,16 @@ _OTHERWISE = {
     "colocation": ("agree", "provision", "freeze", "cutover", "verify", "accept"),
     "retire": ("agree", "sync", "verify", "cutover", "decommission"),
 }
+
+
+def _planned_steps(item: Subject, machine: Machine | None) -> list[str]:
+    """The planner's steps.  A machine is carried once: moves that ride on it only look afterwards whether it has been."""
+    if machine is None or machine.data is None:
+        return list(movesteps.steps(item.placement))
+    if not machine.leads:
+        return ["verify"]
+    other = {"renumber"} if machine.data["transport"] == "carried" else {"depart", "arrive"}
+    return [step for step in movesteps.steps(item.placement) if step not in other]
 
 
 def _steps(item: Subject) -> list[str]:
@@ -197,7 +214,10 @@ def _destination(item: Subject, kind: str, node: str, given: tuple[str, str], pl
     machine = platforms.machine_for([item.name, *item.names]) if item.placement == "vps" else None
     if machine is not None:
         return _on_machine(machine, own, item, node, flavour)
-    return {"platform": node, "nodes": [node] if node else [], "address": given[0], "address6": given[1], "flavour": flavour}
+    found = {"platform": node, "nodes": [node] if node else [], "address": given[0], "address6": given[1], "flavour": flavour}
+    if item.placement == "colocation" and platforms.archive is not None:
+        found |= {"receiver": platforms.archive.name, "receiver_address": platforms.archive.address}
+    return found
 
 
 def _closed(platforms: Platforms) -> dict[str, Any]:
@@ -272,14 +292,14 @@ def _on_machine(machine: VpsMachine, own: str, item: Subject, node: str, flavour
     }  # fmt: skip
 
 
-def _dns(item: Subject, dns: Dns | None, address: str, key: str) -> dict[str, Any] | None:
+def _dns(old: str, given: Sequence[Mapping[str, Any]], dns: Dns | None, address: str, key: str) -> dict[str, Any] | None:
     """Only records that point at the source today are ours to move; without a zone of ours, DNS is left to the admin."""
     if dns is None or not address:
         return None
     records = [
         {"name": one["name"], "type": "A", "old": list(one["values"]), "new": [address], "ttl": int(one["ttl"])}
-        for one in item.records
-        if item.address in one["values"]
+        for one in given
+        if old in one["values"]
     ]
     if not records:
         return None

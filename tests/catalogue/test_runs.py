@@ -60,6 +60,17 @@ def test_a_killed_process_of_this_machine_holds_nothing(book, url):
         assert leases.Holder(book).take("move:m") == ""
 
 
+def test_where_no_process_sees_itself_signals_tell(book, monkeypatch):
+    monkeypatch.setattr(leases, "_began", lambda _: "")
+    with subprocess.Popen(["sleep", "60"]) as other:
+        there = f"{leases._machine()}:{other.pid}:{leases._UNSEEN}:abcd"
+        assert leases.identity().split(":")[2] == leases._UNSEEN
+        assert not leases.gone(there)
+        other.kill()
+        other.wait()
+    assert leases.gone(there)
+
+
 def test_another_machines_holder_counts_until_its_time_is_over(book):
     one = leases.Holder(book, identity=f"another-boot:{2**22}:1:abcd")
     assert one.take("move:m") == ""

@@ -216,3 +216,10 @@ def test_checker_takes_a_good_role(tmp_path):
 )
 def test_checker_finds(tmp_path, file, text, said):
     assert any(said in problem for problem in problems(_role(tmp_path, **{file: text})))
+
+
+def test_what_installs_packages_first_ends_an_installation_that_was_cut_off():
+    installing = {role.name for role in ROLES.iterdir() for path in yaml_files(role / "tasks") if "ansible.builtin.apt:" in path.read_text()}
+    assert len(installing) > 6
+    for name in installing:
+        assert "packages_whole" in read(ROLES / name / "meta/main.yml")["dependencies"], name

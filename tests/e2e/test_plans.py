@@ -6,6 +6,7 @@ One story, in order; the moves themselves are tests/e2e/test_moves.py's.
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -30,6 +31,7 @@ def desk(campus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(campus, desk):
+    campus.lab("exec", "odd", "mv", "/usr/bin/rsync", "/usr/bin/rsync.away")  # a source that has only tar
     hosts = json.loads(campus.planner(desk, "discover", "odd", "arch", "--json").stdout)["hosts"]
     assert {row["host"]: row["outcome"] for row in hosts} == {"odd": "ok", "arch": "ok"}, "half a visit gives no verdicts"
     campus.planner(desk, "assess")
@@ -81,15 +83,77 @@ def test_a_change_on_a_source_makes_the_plan_stale(campus, desk, first):
     assert "chemistry.campus.test" in said
 
 
-def test_a_gate_holds_one_move_and_the_others_go(campus, desk, first):
+@pytest.fixture(scope="module")
+def approved(campus, desk, first):
     campus.planner(desk, "generate")
     campus.planner(desk, "plan", "approve", "--by", "the head of operations")
+
+
+ODD = ("--move", "odd-campus-test")
+BY_DAY = ("--any-time", "a lab has no nights")
+
+
+def test_a_run_keeps_to_the_night_and_waits_for_a_word(campus, desk, approved):
+    assert "0 problems" in campus.planner(desk, "preflight", *ODD).stderr
+    early = json.loads(campus.planner(desk, "run", "--unattended", *ODD, "--json").stdout)
+    assert early["carried"] == early["failed"] == []
+    assert "its night is" in early["held"][0] or "its preparation begins on" in early["held"][0]
+    assert status(campus, desk)["odd-campus-test"]["steps"]["freeze"] == "waiting"
+    unsaid = campus.planner(desk, "run", "--unattended", *ODD, *BY_DAY).stderr
+    assert "odd-campus-test: freeze: freeze and cutover need a go-ahead: planner plan go odd-campus-test --by NAME" in unsaid
+    assert status(campus, desk)["odd-campus-test"]["next"] == "freeze", "it is prepared"
+
+
+def test_a_rehearsal_copies_and_compares_while_the_source_is_in_use(campus, desk, approved):
+    (row,) = json.loads(campus.planner(desk, "rehearse", *ODD, *BY_DAY, "--json").stdout)
+    assert (row["verdict"], row["frozen"]) == ("equal", None), "no move was carried out here, so nothing can be predicted"
+    assert row["sync"] > 0
+    assert status(campus, desk)["odd-campus-test"]["next"] == "freeze"
+    assert ctl(campus, "dig", "+short", "odd.campus.test").split() == ["198.51.100.14"]
+    written = 'cd "$(dirname "$(find /var/www -name index.html | head -n 1)")" && touch written && rm written'
+    campus.lab("exec", "odd", "sh", "-c", written)  # fails where the docroot is frozen
+
+
+def test_of_two_planners_one_works_and_the_other_says_who_holds_it(campus, desk, approved):
+    campus.planner(desk, "plan", "go", "odd-campus-test", "--by", "Chen Wei")
+    words = campus.command("run", "--unattended", *ODD, *BY_DAY)
+    with subprocess.Popen(words, cwd=desk, env=campus.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as working:
+        until = time.monotonic() + 60
+        while not status(campus, desk)["odd-campus-test"]["working"]:
+            assert time.monotonic() < until, "the first run never began"
+            assert working.poll() is None, working.stderr.read()
+        refused = campus.planner(desk, "run", "--yes", *ODD, *BY_DAY, code=10).stderr
+        back = campus.planner(desk, "rollback", "odd-campus-test", "--yes", code=10).stderr
+        said = working.communicate(timeout=300)[1]
+    assert "odd-campus-test is held by root on " in refused
+    assert "is held by root on " in back
+    assert working.returncode == 0, said
+    now = status(campus, desk)["odd-campus-test"]
+    assert (now["state"], now["working"]) == ("done", "")
+    known = json.loads(campus.planner(desk, "calibrate", "--json").stdout)["moves"]
+    assert next(one for one in known if one["move"] == "odd-campus-test")["frozen"] > 0
+
+
+def test_what_was_said_and_done_stands_in_the_log(campus, desk, approved):
+    lines = json.loads(campus.planner(desk, "log", "--json").stdout)
+    commands = [line for line in lines if line["action"] == "command"]
+    assert ["plan", "go", "odd-campus-test", "--by", "Chen Wei"] in [line["detail"]["words"] for line in commands]
+    assert {7, 10} <= {line["detail"]["exit_code"] for line in commands}, "what was refused stands there, too"
+    runs = [line for line in lines if line["action"] == "run"]
+    assert all(line["detail"]["any_time"] == "a lab has no nights" for line in runs[1:])
+    steps = [line["subject"] for line in lines if line["action"] == "done" and line["subject"].startswith("odd-campus-test")]
+    assert steps.count("odd-campus-test cutover") == 1
+    assert "odd-campus-test rehearsal" in steps
+
+
+def test_a_gate_holds_one_move_and_the_others_go(campus, desk, approved):
     refused = campus.planner(
         desk, "run", "--yes", "--any-time", "a lab has no nights", "--move", "tools.archives.campus.test", code=7
     ).stderr
     assert "the gate undeclared is not settled" in refused
     run = campus.planner(desk, "run", "--yes", "--any-time", "a lab has no nights")
-    assert "tools-archives-campus-test: the gate undeclared is not settled" in run.stderr
+    (held,) = (line for line in run.stderr.splitlines() if line.startswith("tools-archives-campus-test: "))
+    assert "the gate undeclared is not settled" in held
     now = status(campus, desk)
     assert {name: now[name]["state"] for name in ("odd-campus-test", "geo-campus-test")} == dict.fromkeys(
         ("odd-campus-test", "geo-campus-test"), "done"

@@ -28,7 +28,7 @@ _spec.loader.exec_module(sample)
 ACCESS, plan = sample.ACCESS, sample.plan
 
 
-@pytest.mark.parametrize("placement", ["virtual-host", "site-cluster", "retire", "vps"])
+@pytest.mark.parametrize("placement", ["virtual-host", "site-cluster", "retire", "vps", "colocation"])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stands_only_in_tagged_json(placement, text):
     files = bundle.files(plan(placement=placement, text=text), ACCESS)
@@ -36,7 +36,7 @@ def test_hostile_text_stands_only_in_tagged_json(placement, text):
     assert carried["docroot"] == {"__ansible_unsafe": text}
     assert carried["vhosts"] == [[{"__ansible_unsafe": text}, 1]]
     if text not in {"0123", "[[ dns ]]"}:
-        assert not [name for name, content in files.items() if text in content and not name.endswith("vars.json")]
+        assert not [name for name, content in files.items() if text in content and not name.endswith(("vars.json", "RUNSHEET.md"))]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -52,7 +52,8 @@ def test_ansible_reads_it_back_as_the_same_text_and_runs_none_of_it(text, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("placement", "dns"), [(placement, dns) for placement in ("virtual-host", "site-cluster", "retire", "vps") for dns in (True, False)]
+    ("placement", "dns"),
+    [(placement, dns) for placement in ("virtual-host", "site-cluster", "retire", "vps", "colocation") for dns in (True, False)],
 )
 def test_every_playbook_is_yaml_with_named_plays_and_known_roles(placement, dns):
     files = bundle.files(plan(placement=placement, dns=dns), ACCESS)
@@ -68,7 +69,8 @@ def test_every_playbook_is_yaml_with_named_plays_and_known_roles(placement, dns)
     expected = {bundle.playbook_name(placement, step.name) for step in table if step.work == "playbook"} | {
         bundle.playbook_name(placement, f"undo-{step.name}") for step in table if step.undo
     }
-    assert steps == (expected if dns else {name for name in expected if "lower-ttl" not in name})
+    zone = {step.name for step in table if step.dns}
+    assert steps == (expected if dns else {name for name in expected if name.partition("-")[2].removeprefix("undo-")[:-4] not in zone})
 
 
 def test_same_plan_same_bytes_and_a_change_is_noticed(tmp_path):
@@ -80,3 +82,26 @@ def test_same_plan_same_bytes_and_a_change_is_noticed(tmp_path):
         bundle.check(tmp_path / "a")
     with pytest.raises(PlanError, match="no bundle"):
         bundle.check(tmp_path / "none")
+
+
+def test_a_machine_is_spoken_to_at_whichever_address_it_has_and_known_by_the_key_of_the_old_one():
+    document = plan(placement="colocation")
+    host = bundle.inventory(document, ACCESS)["all"]["children"]["sources"]["hosts"]["old"]
+    assert host["ansible_host"] == "{{ host_address_at | default('192.0.2.1') }}"
+    assert "StrictHostKeyChecking=yes " in host["ansible_ssh_common_args"]
+    assert host["ansible_ssh_common_args"].endswith(" -o HostKeyAlias=192.0.2.1")
+    elsewhere = bundle.Access("ops", 2222, (), "/ws/known_hosts", {})
+    assert "HostKeyAlias=[192.0.2.1]:2222" in json.dumps(bundle.inventory(document, elsewhere))
+
+
+def test_a_move_has_the_playbooks_of_its_own_steps_only():
+    document = plan(placement="colocation")
+    move = document["moves"][0]
+    move["steps"] = ["prepare", "depart", "arrive", "verify"]
+    names = {name.rpartition("/")[2] for name in bundle.files(document, ACCESS) if name.startswith("moves/")}
+    assert {name for name in names if name.endswith(".yml")} == {
+        "15-prepare.yml", "15-undo-prepare.yml", "30-depart.yml", "30-undo-depart.yml", "35-arrive.yml", "35-undo-arrive.yml"
+    }  # fmt: skip
+    assert "RUNSHEET.md" in names
+    move["colocation"]["leader"] = "another"
+    assert not any(name.endswith("RUNSHEET.md") for name in bundle.files(document, ACCESS)), "one sheet for one machine"

@@ -1,5 +1,6 @@
 """The pure part: decoding, links, noise, verdicts, file listings and the script that makes them."""
 
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.inspection.pages import absolute, cookie_shape, decode, digest, is_address, may_request
-from planner.comparison import PageResult, compare_pages, merge, shape, summarise, unexplained
+from inventory.inspection.pages import cookie_shape, decode, digest
+from inventory.inspection.references import absolute, is_address, may_request
+from planner.comparison import PageResult, compare_pages, summarise
 from planner.contents import CHECKSUM_SCRIPT, Entry, compare_files, compare_rows, parse_checksums
+from planner.noise import merge, shape, unexplained
 
 URL = "http://www.hist.campus.test/a/b.html"
 
@@ -265,7 +268,7 @@ def written(path: str) -> str:
 
 @given(st.dictionaries(st.text(min_size=1, max_size=20), st.tuples(st.text(min_size=1, max_size=9), st.integers(0, 10**12))))
 def test_listings_round_trip(files):
-    lines = "".join(f"l {written(t).replace(' ', chr(92) + 's')} {n} {written(p)}\n" for p, (t, n) in files.items())
+    lines = "".join(f"l {written(t).replace(' ', chr(92) + 's')} {n} - {written(p)}\n" for p, (t, n) in files.items())
     listing = parse_checksums(lines)
     assert listing.entries == {p: Entry("l", t, n) for p, (t, n) in files.items()}
     assert listing.malformed == 0
@@ -278,7 +281,7 @@ def test_any_text_is_a_listing(text):
 
 
 def test_damaged_lines_are_counted():
-    assert parse_checksums(f"f {A} 1 x\nf {A[:9]} 1 y\nf {A} 1 x\n").malformed == 2
+    assert parse_checksums(f"f {A} 1 - x\nf {A[:9]} 1 - y\nf {A} 1 - x\n").malformed == 2
 
 
 SHELLS = [pytest.param([s], id=s) for s in ("sh", "bash") if shutil.which(s)]
@@ -310,10 +313,14 @@ def test_the_script_lists_odd_names(shell, tmp_path):
     done = subprocess.run([*shell, "-s", str(tmp_path)], input=CHECKSUM_SCRIPT.encode(), capture_output=True, check=True)
     listing = parse_checksums(done.stdout.decode())
     assert listing.malformed == 0
-    assert sorted(listing.entries) == sorted([*names, *links])
+    assert sorted(name for name, entry in listing.entries.items() if entry.type != "d") == sorted([*names, *links])
+    assert listing.entries["d e"].type == "d"
+    assert all(
+        entry.type == "l" or (entry.owner, len(entry.mode)) == (f"{os.getuid()}:{os.getgid()}", 4) for entry in listing.entries.values()
+    )
     assert {p: e.value for p, e in listing.entries.items() if e.type == "l"} == links
     plain = subprocess.run(["sha256sum"], input=b"end\n", capture_output=True, check=True).stdout.decode()[:64]
-    assert listing.entries["end\n"] == Entry("f", plain, 4)
+    assert replace(listing.entries["end\n"], owner="", mode="") == Entry("f", plain, 4)
     assert compare_files(listing.entries, listing.entries).verdict == "equal"
 
 

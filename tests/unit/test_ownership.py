@@ -14,6 +14,7 @@ UNITS = ownership.Units(
         model.Unit(code="hist", name_zh="历史学院", name_en="School of History",
                    details={"domains": ["hist.x.edu"], "ranges": ["192.0.2.0/28"], "email": "web@hist.x.edu", "aliases": ["历史系"]}),
         model.Unit(code="phys", name_zh="物理学院", name_en="Physics", details={"ranges": ["192.0.2.0/24"], "email": "li@qq.com"}),
+        model.Unit(code="lit", name_zh="文学院", name_en="Literature", details={"ranges": ["203.0.113.0/24"]}),
         model.Unit(code="chem", name_zh="化学学院", name_en="Chemistry", details={"email": "a@chem-lab.x.edu"}),
     ]
 )  # fmt: skip
@@ -134,6 +135,78 @@ def test_an_admins_word_overrules_everything_on_any_host():
         assert (answer.unit, answer.confidence, answer.sure) == ("chem", 1.0, True)
         assert answer.reason == "confirmed by wang on 2026-11-01: moved with the lab"
         assert {reason.unit for reason in answer.contradictions} >= {"phys", "hist"}
+
+
+SHARED = ["news.hist.x.edu", "www.phys.x.edu", "www.chem.x.edu"]
+
+
+def on_one_host(host, sites):
+    """Owners of all sites of a host, as comparing with the register asks for them."""
+    for one in sites:
+        one.learn(ownership.CLUES, ownership.clues(one, [seen("authorized_key", user="robot", comment="li@chem.x.edu")]))
+    said = [ownership.told(one, None, UNITS) for one in sites]
+    shared = ownership.shared(host, said, UNITS)
+    return [
+        ownership.of(one, None, host, UNITS, {}, shared=serves, said=words) for one, serves, words in zip(sites, shared, said, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("host", [machine("198.51.100.1", "lit"), machine("203.0.113.7"), machine("203.0.113.7", "lit")])
+@pytest.mark.parametrize(
+    ("facts", "unit", "kinds"),
+    [
+        (dict(content__owners={"robot": 9}), None, ["key-comment"]),  # the one key of its account is a colleague's
+        (dict(content__owners={"chem": 9}), "chem", ["file-owner"]),
+        (dict(content__owners={"hist": 9}, database__name="hist_robot"), "hist", ["file-owner", "database"]),
+        (dict(content__owners={"www-data": 9}), None, ["shared"]),
+        (dict(content__owners={"lit": 9}), "lit", ["shared", "file-owner"]),
+    ],
+)
+def test_a_neutral_name_on_a_host_that_serves_many_units(host, facts, unit, kinds):
+    """Whoever runs the host for everybody is not taken for the owner of what stands there."""
+    answer = on_one_host(host, [site("www.robot.y.org", **facts), *map(site, SHARED)])[0]
+    assert answer.unit == unit
+    assert list(dict.fromkeys(reason.kind.partition("-server")[0].partition("-range")[0] for reason in answer.reasons)) == kinds
+    assert answer.confidence < 0.8
+    if "shared" not in kinds:
+        assert "lit" not in {reason.unit for reason in answer.reasons}
+
+
+@pytest.mark.parametrize(
+    ("beside", "shared"),
+    [
+        ([], False),
+        (["www.robot.y.org"], False),
+        (["www.chem.x.edu"], True),
+        (["www.chem.x.edu", "a.y.org", "b.y.org", "c.y.org"], True),
+        (["www.chem.x.edu", "a.y.org", "b.y.org", "c.y.org", "d.y.org"], False),  # a guest on a unit's own server
+        (["www.lit.x.edu", "old.lit.x.edu"], False),
+        (["www.lit.x.edu", "www.chem.x.edu", "www.phys.x.edu"], True),
+    ],
+)
+def test_when_a_host_is_shared(beside, shared):
+    neutral = site("n.y.org", content__owners={"www-data": 9})
+    answer = on_one_host(machine("198.51.100.1", "lit"), [neutral, *(site(name) for name in beside)])[0]
+    assert (answer.unit, answer.confidence) == ((None, 0.52) if shared else ("lit", 0.8))
+
+
+def test_a_declared_site_on_a_shared_host_is_no_contradiction():
+    said = [ownership.told(site(name), row("hist") if name == "www.y.org" else None, UNITS) for name in ("www.y.org", *SHARED)]
+    host = machine("198.51.100.1", "lit")
+    answer = ownership.of(site(), row("hist"), host, UNITS, {}, shared=ownership.shared(host, said, UNITS)[0])
+    assert (answer.unit, answer.confidence, answer.sure) == ("hist", 0.95, True)
+
+
+def test_two_units_declare_it():
+    both = row("hist")
+    both.data = {"claims": {"phys": "p.xlsx: row 9", "hist": "h.xlsx: row 2"}}
+    answer = owner(site(), declared=both)
+    assert (answer.unit, answer.confidence, answer.sure) == (None, 0.49, False)
+    assert answer.reason == "more than one unit declares it: hist (declared in h.xlsx: row 2), phys (declared in p.xlsx: row 9)"
+    for unit in ("hist", "phys"):
+        both.unit_code = unit  # whose sheet came last decides nothing
+        helped = owner(site("hist.x.edu"), declared=both)
+        assert (helped.unit, [reason.unit for reason in helped.contradictions]) == ("hist", ["phys"])
 
 
 def test_a_site_that_was_found_nowhere():

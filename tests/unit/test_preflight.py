@@ -38,14 +38,14 @@ class Hosts:
 def test_nothing_is_said_of_machines_that_are_well():
     hosts = Hosts()
     assert preflight.asked([move()], hosts, "") == []
-    assert hosts.asked["192.0.2.1"] == ("base64 rsync", "/srv/a /srv/a/config.php", "", "")
+    assert hosts.asked["192.0.2.1"] == ("base64 rsync|tar", "/srv/a /srv/a/config.php", "", "")
     assert hosts.asked["192.0.2.9"] == ("base64 python3", "", "/srv/sites/w-a/htdocs", "80 443")
 
 
 @pytest.mark.parametrize(
     ("address", "answer", "said"),
     [
-        ("192.0.2.1", "no-program rsync\n", "old (192.0.2.1): rsync is not there"),
+        ("192.0.2.1", "no-program rsync|tar\n", "old (192.0.2.1): rsync or tar is not there"),
         ("192.0.2.1", "no-path /srv/a\n", "old (192.0.2.1): /srv/a is not there any more"),
         ("192.0.2.9", "port 80 lighttpd\n", "vh1 (192.0.2.9): port 80 is held by lighttpd"),
         ("192.0.2.9", "free 0\n", "/srv/sites/w-a/htdocs has 0 bytes free, and the content needs 1,200"),
@@ -96,7 +96,7 @@ SHELLS = [[name, *more] for name, *more in (["dash"], ["bash", "--posix"], ["bus
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda words: words[0])
 def test_the_script_on_real_shells(shell, tmp_path):
     (tmp_path / "here").touch()
-    wanted = ["sh no-such-program", f"{tmp_path}/here {tmp_path}/gone", f"{tmp_path}/not/yet/there", "1"]
+    wanted = ["sh no-such-program|sh no-such-program", f"{tmp_path}/here {tmp_path}/gone", f"{tmp_path}/not/yet/there", "1"]
     done = subprocess.run([*shell, "-c", preflight.SCRIPT, "x", *wanted], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert abs(int(lines[0].removeprefix("clock ")) - time.time()) < 5

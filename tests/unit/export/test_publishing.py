@@ -234,7 +234,7 @@ def test_a_source_that_was_edited_since_differs(published, site):
 def test_without_a_tree_nothing_is_equal_and_other_moves_are_compared_as_ever(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="holds no export"):
         publishing.compare(move(), None, tmp_path)
-    monkeypatch.setattr(equality, "compare", lambda move, hosts, *, pages, limits: (move["profile"], pages))
+    monkeypatch.setattr(equality, "compare", lambda move, hosts, *, pages, **_: (move["profile"], pages))
     assert publishing.compare(move(profile="static"), None, tmp_path, pages=False) == ("static", False)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from inventory.identify import Seen, Site, sites
 
 
@@ -91,3 +93,31 @@ def test_a_shared_log_that_does_not() -> None:
     )
     a, _b = sites("h", [vhost("a.edu", access_log=log), vhost("b.edu", access_log=log), read])
     assert a.facts["use.requests"] == {"value": 9, "evidence": [[1, "x", 1]], "why": "the log is shared with other sites"}
+
+
+def counted(file: str, visitors: int, month: int, **more: Any) -> Seen:
+    data = {"requests": 9, "days": {"2026-11-01": 9}, "visitors": visitors, "merged": True, **more}
+    return seen("access_log", file=file, named="/l", **{"months": {"2026-11": {"requests": 9, "visitors": month}}, **data})
+
+
+@pytest.mark.parametrize(
+    ("files", "visitors", "months"),
+    [
+        ([counted("/l", 5, 5), counted("/l.1", 2, 3)], 7, {"2026-11": 8}),
+        ([counted("/l", 5, 5, merged=False)], 5, {"2026-11": 5}),  # one file: nothing is counted twice
+        ([counted("/l", 5, 5, merged=False), counted("/l.1", 2, 3, merged=False)], None, None),  # a visit of before
+        ([counted("/l", 5, 5), counted("/l.1", 0, 0, requests=0, merged=False, months={})], 5, {"2026-11": 5}),  # an empty file
+        ([counted("/l", 5, 5, months={"2026-11": {"requests": 9, "visitors": None}})], 5, None),
+    ],
+)
+def test_visitors_over_rotated_files(files: list[Seen], visitors: int | None, months: dict[str, int] | None) -> None:
+    (site,) = sites("h", [vhost("a.edu", access_log=[["/l", "combined"]]), *files])
+    assert (site.value("use.visitors"), site.value("use.visitors_by_month")) == (visitors, months)
+    assert ("use.visitors" in site.facts) is (visitors is not None)
+
+
+def test_visitors_of_a_site_with_two_logs() -> None:
+    logs = [["/l", "combined"], ["/tls", "combined"]]
+    (site,) = sites("h", [vhost("a.edu", access_log=logs), counted("/l", 5, 5), counted("/tls", 2, 2)])
+    assert site.value("use.visitors") == 7
+    assert "several of 2 logs counts in each" in site.facts["use.visitors"]["why"]

@@ -52,6 +52,7 @@ def test_summary(awk: list[str], form: str) -> None:
         "status": {"2xx": 4, "3xx": 1, "4xx": 1}, "methods": {"GET": 5, "POST": 1}, "days": {"2026-11-22": 2, "2026-11-23": 3, "2026-11-24": 1},
         "visitors_by_day": {"2026-11-22": 1, "2026-11-23": 2, "2026-11-24": 0}, "months": {"2026-11": {"requests": 6, "visitors": 3}}, "vhosts": {},
         "referrers": [["r", 1], ["search.example.org", 1]], "missing": [["/b", 1]], "forwarded": 0, "left_out_bytes": 0,
+        "merged": True,
     }  # fmt: skip
     assert unread.data["why"] == "1 of 7 lines not understood"
     assert [(url.data["path"], url.data["count"], url.data["status"]) for url in urls] == [
@@ -211,3 +212,107 @@ def test_what_a_large_log_leaves_out_is_said() -> None:
     packed = f"@ log /l.gz\n|named /l\n|total 9 9 9 0 1 0 0 0\n|size {accesslog.MOST}\n|packed\n"
     assert accesslog.parse(Section("accesslog", packed))[0].data["left_out_bytes"] is None
     json.dumps([item.data for item in accesslog.parse(Section("accesslog", packed))])
+
+
+DAY = '{address} - - [{day}/Nov/2026:{hour}:00:00 +0800] "GET /{page} HTTP/1.1" 200 1 "-" "Mozilla/5.0"'
+
+
+def said(day: int, *visitors: int, hour: int = 10) -> str:
+    return "".join(DAY.format(address=f"192.0.2.{visitor}", day=f"{day:02}", hour=hour, page=visitor) + "\n" for visitor in visitors)
+
+
+def streamed(awk: list[str], *files: tuple[str, str]) -> list[Observation]:
+    """Files of one log as the section sends them."""
+    text = "".join(f"\x01@ log {name}\n\x01|named /l\n{body}\n" for name, body in files)
+    environment = {"LC_ALL": "C", "PATH": os.environ["PATH"], "FORMAT": ""}
+    done = subprocess.run([*awk, MASK + SUMMARY], input=text.encode(), capture_output=True, timeout=100, env=environment, check=True)
+    assert "192.0.2." not in done.stdout.decode()
+    return accesslog.parse(Section("accesslog", done.stdout.decode()))
+
+
+@pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])
+def test_visitors_of_a_day_in_two_files_count_once(awk: list[str]) -> None:
+    """The 22nd stands in two files, the month in three; in the last one is a visitor of a newer day, and one of the month before."""
+    older = said(3, 1, 5) + DAY.format(address="192.0.2.7", day="30", hour=1, page="o").replace("Nov", "Oct") + "\n"
+    files = [("/l", said(22, 1, 2, hour=12) + said(23, 1, 3)), ("/l.1", said(20, 2) + said(22, 1, 2, 4, hour=9)), ("/l.2", older)]
+    logs = [item.data for item in streamed(awk, *files) if item.kind == "access_log"]
+    assert [log["file"] for log in logs] == ["/l", "/l.1", "/l.2"]
+    assert [log["requests"] for log in logs] == [4, 4, 3]
+    assert [log["visitors_by_day"] for log in logs] == [
+        {"2026-11-22": 2, "2026-11-23": 2}, {"2026-11-20": 1, "2026-11-22": 1}, {"2026-10-30": 1, "2026-11-03": 2},
+    ]  # fmt: skip
+    months = [{month: counts["visitors"] for month, counts in log["months"].items()} for log in logs]
+    assert months == [{"2026-11": 3}, {"2026-11": 1}, {"2026-10": 1, "2026-11": 1}]
+    assert [log["visitors"] for log in logs] == [3, 1, 2]
+    assert all(log["merged"] for log in logs)
+
+
+@pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])
+def test_files_added_up_are_one_file(awk: list[str]) -> None:
+    """However a log was cut into files, the sums are those of the whole."""
+    chance = random.Random(4)
+    lines = [said(day, chance.randrange(30), hour=hour) for day in range(1, 29) for hour in range(10, 24)]
+    (whole,) = [item.data for item in streamed(awk, ("/l", "".join(lines))) if item.kind == "access_log"]
+    for _ in range(4):
+        cuts = sorted(chance.sample(range(1, len(lines)), 3))
+        parts = ["".join(lines[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(lines)], strict=True)]
+        logs = [
+            item.data for item in streamed(awk, *((f"/l.{n}", part) for n, part in enumerate(reversed(parts)))) if item.kind == "access_log"
+        ]
+        assert sum(log["visitors"] for log in logs) == whole["visitors"]
+        assert sum(log["months"]["2026-11"]["visitors"] for log in logs) == whole["months"]["2026-11"]["visitors"]
+        for day, count in whole["visitors_by_day"].items():
+            assert sum(log["visitors_by_day"].get(day, 0) for log in logs) == count
+        assert sum(log["requests"] for log in logs) == whole["requests"]
+
+
+@pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])
+def test_ends_of_files(awk: list[str]) -> None:
+    """A last line without its end, blank lines, nothing at all: what was read is told for each file."""
+    line = said(1, 1)
+    found = streamed(awk, ("/a", line.rstrip("\n")), ("/b", line + "\n\n"), ("/c", "\n" + line), ("/d", ""), ("/e", line))
+    logs = {item.data["file"]: item.data["requests"] for item in found if item.kind == "access_log"}
+    assert logs == {"/a": 1, "/b": 1, "/c": 1, "/e": 1}
+    unread = {item.data["what"]: item.data["why"] for item in found if item.kind == "unknown"}
+    assert unread == {
+        "/b": "2 of 3 lines not understood", "/c": "1 of 2 lines not understood", "/d": "nothing could be unpacked",
+    }  # fmt: skip
+
+
+SHELLS = [shell for shell in (["dash"], ["bash"], ["ksh"], ["busybox", "sh"]) if shutil.which(shell[0])]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_rotated_files_add_up_and_no_line_forges_a_file(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(said(22, 1, hour=12) + "\x01@ log /etc/forged\n\x01|total 9 9 9 9 9 0 0 0\n" + said(23, 2).rstrip("\n"))
+    (tmp_path / "a.log.1").write_text(said(22, 1, 3))
+    (tmp_path / "a.log.2.gz").write_bytes(gzip.compress(said(21, 1).encode()))
+    (tmp_path / "b.log").write_text(said(22, 1))
+    (tmp_path / "a.log.3").write_text("")
+    names = "".join(f"L\\t\\t{tmp_path}/{name}\\tcombined\\n" for name in ("a.log", "b.log"))
+    script = accesslog.SCRIPT.replace("formats=`named logs`", f"formats=`printf '{names}'`")
+    script = re.sub(r"for d in /var/log/nginx .*?; do", f"for d in {tmp_path}/none; do", script)
+    script = re.sub(r"/(opt|usr/local|var/log|var/lib)/tomcat", f"{tmp_path}/none/tomcat", script)
+    done = subprocess.run([*shell, "-c", script], capture_output=True, timeout=100, check=True, env={**os.environ, "LC_ALL": "C"})
+    found = accesslog.parse(Section("accesslog", done.stdout.decode()))
+    logs = {item.data["file"].rpartition("/")[2]: item.data for item in found if item.kind == "access_log"}
+    assert {name: (log["requests"], log["visitors"]) for name, log in logs.items()} == {
+        "a.log": (2, 2), "a.log.1": (2, 1), "a.log.2.gz": (1, 0), "a.log.3": (0, 0), "b.log": (1, 1),
+    }  # fmt: skip
+    assert logs["a.log.1"]["visitors_by_day"] == {"2026-11-22": 1}
+    assert logs["a.log"]["left_out_bytes"] == 0
+    assert b"192.0.2." not in done.stdout
+
+
+@pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])
+def test_what_newer_days_needed_is_let_go(awk: list[str]) -> None:
+    """Ten days of 300 visitors each, with room for the days of three and the month of all: no older day is short of room."""
+    body = "".join(LINES[0].replace("22/Nov", "DAY").replace("192.0.2.1", f"10.1.{n // 200}.{n % 200}") + "\n" for n in range(300))
+    text = "".join(f"\x01@ log /l.{day}\n{body.replace('DAY', f'{day:02}/Nov')}\n" for day in range(28, 18, -1))
+    small = SUMMARY.replace("held < 300000", "held < 1000")
+    assert small != SUMMARY
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "FORMAT": COMBINED}
+    done = subprocess.run([*awk, MASK + small], input=text.encode(), check=True, capture_output=True, env=environment, timeout=60)
+    logs = [item.data for item in accesslog.parse(Section("accesslog", done.stdout.decode())) if item.kind == "access_log"]
+    assert [sum(log["visitors_by_day"].values()) for log in logs] == [300] * 10
+    assert [log["months"]["2026-11"]["visitors"] for log in logs] == [300] + [0] * 9

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from inventory import discovery, processes, ssh
+from inventory import discovery, packing, processes, ssh
 
 DEADLINES = ssh.Deadlines(connect=2.0, exchange=5.0, auth=5.0, command=20.0)
 
@@ -197,6 +197,28 @@ def test_discovery_reads_transcripts_in_the_processes(peers: Any) -> None:
     done = list(discovery.visit_and(shortened, hosts, in_flight=16, processes=2))
     assert {name for name, _, _ in done} == set(far)
     assert os.getpid() not in {pid for _, _, pid in done}
+
+
+def packed(result: discovery.Result) -> tuple[str, int, discovery.Result]:
+    return result.host, len(result.kept), discovery.pack(result)
+
+
+def test_what_is_stored_already_is_known_in_the_processes(peers: Any) -> None:
+    hosts = [(f"h{n}", peers.peer(f"127.220.0.{1 + n}")) for n in range(20)]
+    first = list(discovery.visit_and(packed, hosts, in_flight=16, processes=2))
+    assert {kept for _, kept, _ in first} == {0}
+    known = {}
+    for name, _, result in first:
+        assert result.packed is not None
+        known[name] = packing.Earlier(7, result.packed.digest if name != "h3" else "other", True, result.packed.marks)
+    del known["h5"]
+    for name, kept, result in discovery.visit_and(packed, hosts, in_flight=16, processes=2, earlier=known):
+        assert result.packed is not None
+        assert result.transcript is not None
+        assert kept == (0 if name == "h5" else len(result.transcript.sections) - len(discovery.AGAIN))
+        assert result.packed.base == (None if name == "h5" else 7)
+        assert bool(result.packed.transcript) is (name in {"h3", "h5"})  # the others said the same: nothing is sent but that
+        assert len(result.packed.kept) == (kept if name == "h3" else 0)
 
 
 def test_discovery_says_of_every_host_how_it_ended(peers: Any) -> None:

@@ -7,6 +7,7 @@ the lines that only a client obeys.  mysqldump writes each INSERT on one line, s
 
 import configparser
 import fcntl
+import os
 import pathlib
 import re
 import subprocess
@@ -108,7 +109,11 @@ def main() -> None:
         fail(f"the database refused the dump: {message[:500]}")
     if sender.wait() or not last.startswith(b"-- Dump completed"):
         fail("the dump is not whole: its last line is missing")
-    (folder / "events.new").write_text("\n".join(events))
+    # on the disk before it takes its name: empty after a loss of power, it would leave the events off for good
+    with (folder / "events.new").open("w") as kept:
+        kept.write("\n".join(events))
+        kept.flush()
+        os.fsync(kept.fileno())
     (folder / "events.new").replace(folder / "events")
     print(f"planner: changed: {inserts} INSERT statements")
 

@@ -36,14 +36,14 @@ OWN_DATABASE = re.compile(rb"(?:/\*!\d+ )?ALTER DATABASE `(?:[^`]|``)*`")
 README = """\
 {name}
 
-中文：本目录为已关停网站 {names} 的归档。{note}
+中文：本目录为{state_zh} {names} 的归档。{note}
   files.tar.gz     网站根目录的全部文件，含属主、权限、时间：tar --same-owner -xpzf files.tar.gz -C 目标目录
   database.sql.gz  数据库转储（如有）：zcat database.sql.gz | mariadb 库名
   static/          首页及一级页面的静态副本，index.json 说明各文件对应的网址
   SHA256SUMS       校验和：sha256sum -c SHA256SUMS
 归档含原网站的全部内容，包括其中的口令和个人信息，仅限 root 读取。
 
-English: the archive of the closed site {names}.  {note}
+English: the archive of the {state} {names}.  {note}
   files.tar.gz     all files of its docroot with owners, modes and times: tar --same-owner -xpzf files.tar.gz -C FOLDER
   database.sql.gz  the dump of its database, if it had one: zcat database.sql.gz | mariadb SCHEMA
   static/          its home page and first-level pages as visitors saw them; index.json says which file is which URL
@@ -249,7 +249,7 @@ def made(job):
         return
     pages = static_copy(job, draft / "static")
     names = ", ".join(job["names"])
-    (draft / "README").write_text(README.format(name=job["names"][0], names=names, note=job["note"]))
+    (draft / "README").write_text(README.format(**state_of(job), name=job["names"][0], names=names, note=job["note"]))
     listed = sorted(path for path in draft.rglob("*") if path.is_file())
     (draft / "SHA256SUMS").write_text("".join(f"{file_digest(path)}  {path.relative_to(draft)}\n" for path in listed))
     os.sync()
@@ -260,6 +260,12 @@ def made(job):
         shutil.rmtree(old)
     print(f"planner: changed: archived {told(manifest)}, {pages} pages")
     print(f"planner: proved: archived {told(manifest)}, {pages} pages")
+
+
+def state_of(job):
+    if job.get("live"):
+        return {"state": "site in use", "state_zh": "在用网站"}
+    return {"state": "closed site", "state_zh": "已关停网站"}
 
 
 def told(manifest):
@@ -283,12 +289,13 @@ def proved(job):
     manifest = json.loads((place / "manifest.json").read_text())
     with gzip.open(place / "files.tar.gz", "rb") as stream:
         same(manifest["files"], members(stream), "the archive's list", "its tar")
-    same(members_of(manifest), files_of_source(job), "the archive", "the source")
+    if not job.get("live"):  # what is in use changes all the time
+        same(members_of(manifest), files_of_source(job), "the archive", "the source")
     restored = ""
     if job["schema"]:
         if manifest["database"] is None:
             fail("the archive has no database, and the site has one")
-        found = dump_of_source(job)
+        found = manifest["database"] if job.get("live") else dump_of_source(job)
         if found != manifest["database"]:
             fail(f"the database is not what was archived: {found} at the source, {manifest['database']} in the archive")
         restored = restore(job, place / "database.sql.gz", manifest["database"]["tables"])
@@ -301,7 +308,8 @@ def proved(job):
         print(f"planner: changed: {note}")
     today = datetime.datetime.now(datetime.UTC).date()
     more = f"; {restored}" if restored else ""
-    print(f"planner: proved: {told(manifest)} are equal at the source and in the archive on {today}{more}")
+    where = "in the archive, read back as they were sent," if job.get("live") else "equal at the source and in the archive"
+    print(f"planner: proved: {told(manifest)} are {where} on {today}{more}")
 
 
 def members_of(manifest):
