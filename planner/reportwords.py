@@ -237,6 +237,8 @@ SENTENCES = (
     N_("it ended on {day}"), N_("a block holds, and an override cannot pass it"),
     # inventory.reconcile, inventory.ownership and inventory.identify: who owns it, why a fact holds
     N_("declared in {place}"), N_("no sheet names it"), N_("its host {host} is declared as this unit's"),
+    N_("its host {host} is declared as this unit's, but other units' sites are there, too"),
+    N_("its host's address {address} lies in this unit's range, but other units' sites are there, too"),
     N_("its host's address {address} lies in this unit's range"), N_("no declaration, no range: unknown"),
     N_("its name {name} lies in this unit's domain"), N_("its name {name} has this unit's code in it"),
     N_("most of its files belong to the account {user}"), N_("its files lie in {path}"), N_("its ServerAdmin is {mail}"),

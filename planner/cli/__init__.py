@@ -49,6 +49,8 @@ The order of work:
   planner run                  carry it out in its nights, or go on where it stopped; plan go: a word beforehand
   planner status [--watch]     where each move stands; log: who said and did what
   planner verify SITE --at A   a site at its source and elsewhere: are they equal?
+  planner operations           what is in care after its move: backups, restores on trial, certificates; setup installs it
+  planner acceptance MOVE      what unit and center sign
   planner rollback MOVE        take a move back, from whatever step it is at
   planner vhosts DIR           virtual hosts of a copied configuration tree; needs no workspace
   planner applications DIR     web applications in a local folder, by their files; needs no workspace

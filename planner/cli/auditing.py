@@ -14,13 +14,14 @@ from inventory.errors import PlannerError
 
 LOOKING = {
     "--help", "init", "doctor", "sites", "show", "explain", "host", "differences", "candidates", "owners", "view", "dependencies", "usage",
-    "size", "coverage", "access", "collector", "changes", "status", "log", "preflight", "calibrate", "verify", "report", "vhosts",
+    "size", "coverage", "access", "collector", "changes", "status", "log", "preflight", "acceptance", "calibrate", "verify", "report", "vhosts",
     "applications", "drift", "rules",
 }  # fmt: skip
 """First words of commands that change nothing that is kept, on no machine; and `init`, before which there is no log."""
 LOOKING_BELOW = {
     "plan": {"show", "why", "shift", "prove", "calendar", "diff", "check", "overrides", "agreements"},
     "hosts": {"list", "way"}, "register": {"history", "export", "template"}, "questions": {"", "list", "history"}, "history": {""},
+    "operations": {"", "targets", "letter"},
 }  # fmt: skip
 """The same of commands with a word of their own behind them."""
 
