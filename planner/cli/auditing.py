@@ -14,8 +14,8 @@ from inventory.errors import PlannerError
 
 LOOKING = {
     "--help", "init", "doctor", "sites", "show", "explain", "host", "differences", "candidates", "owners", "view", "dependencies", "usage",
-    "size", "coverage", "access", "collector", "changes", "status", "log", "preflight", "acceptance", "calibrate", "verify", "report", "vhosts",
-    "applications", "drift", "rules",
+    "size", "coverage", "access", "collector", "changes", "status", "log", "preflight", "acceptance", "calibrate", "verify", "report",
+    "vhosts", "applications", "drift", "rules",
 }  # fmt: skip
 """First words of commands that change nothing that is kept, on no machine; and `init`, before which there is no log."""
 LOOKING_BELOW = {

@@ -219,7 +219,9 @@ def test_checker_finds(tmp_path, file, text, said):
 
 
 def test_what_installs_packages_first_ends_an_installation_that_was_cut_off():
-    installing = {role.name for role in ROLES.iterdir() for path in yaml_files(role / "tasks") if "ansible.builtin.apt:" in path.read_text()}
+    installing = {
+        role.name for role in ROLES.iterdir() for path in yaml_files(role / "tasks") if "ansible.builtin.apt:" in path.read_text()
+    }
     assert len(installing) > 6
     for name in installing:
         assert "packages_whole" in read(ROLES / name / "meta/main.yml")["dependencies"], name

@@ -254,7 +254,12 @@ def test_each_fault_of_a_postgresql_database_is_found_alone():
 
     def as_postgres(command: str, text: str = "") -> str:
         done = subprocess.run(
-            ["su", "-s", "/bin/sh", "postgres", "-c", f"cd / && {command}"], input=text, capture_output=True, text=True, env=environment, check=False
+            ["su", "-s", "/bin/sh", "postgres", "-c", f"cd / && {command}"],
+            input=text,
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
