@@ -282,7 +282,7 @@ def taken_back(
     with book.session() as session:
         session.add(_comparison(str(writer.plan["id"]), move, seen, wrong))
     told = f"not as it was: {'; '.join(wrong[:12])}" if wrong else f"as it was: {seen.reason}; listeners, services, disks and mounts, too"
-    say(move["id"], journal.ROLLBACK, told)
+    say(move["id"], journal.ROLLBACK, f"done: {told}")
 
 
 def after_cutover(move: Mapping[str, Any]) -> dict[str, Any]:

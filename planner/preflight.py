@@ -81,6 +81,8 @@ def asked(moves: Sequence[Move], hosts: equality.Hosts, dns_key: str, streams: i
     listed: dict[str, str] = {}
     wanted: dict[str, list[Move]] = {}
     for move in moves:
+        if (move.get("colocation") or {"leader": move.get("id")})["leader"] != move.get("id"):
+            continue  # it rides on a machine that may be on its way
         listed |= machines(move)
         for address in machines(move):
             wanted.setdefault(address, []).append(move)

@@ -39,7 +39,7 @@ def addresses(campus):
 
 def visitor(campus):
     """What a visitor gets, by the names and through DNS."""
-    return [ctl(campus, "curl", "-sk", "-m", "20", f"https://{name}/") for name in NAMES]
+    return [ctl(campus, "curl", "-sk", "--retry", "3", "-m", "60", f"https://{name}/") for name in NAMES]
 
 
 def resolved(campus):
