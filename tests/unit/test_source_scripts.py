@@ -247,7 +247,11 @@ def test_a_cutover_asks_the_name_server_before_visitors_are_passed_on_and_a_copy
     files = bundle.files(plan(placement=placement), ACCESS)
     cutover = yaml.safe_load(files["moves/x-edu/70-cutover.yml"])
     order = [(role["role"], role["vars"].get("dns_records_mode", "")) for play in cutover for role in play["roles"]]
-    assert order.index(("dns_records", "ready")) < order.index(("source_proxy", "")) < order.index(("dns_records", "switch"))
+    assert order[0] == ("dns_records", "ready"), "before the source's clock is stopped"
+    assert order.index(("source_proxy", "")) < order.index(("dns_records", "switch"))
+    back = yaml.safe_load(files["moves/x-edu/70-undo-cutover.yml"])
+    assert back[0]["tasks"][0]["register"] == "live"
+    assert back[1]["roles"][0]["when"].endswith(".live.stat.exists | default(true)"), "a dead name server holds up no way back before DNS"
     sync = yaml.safe_load(files["moves/x-edu/50-sync.yml"])[0]["roles"]
     assert (sync[0]["role"], sync[0]["vars"]["destination_live_state"]) == ("destination_live", "kept")
 
