@@ -43,16 +43,12 @@ BOUNDED = (
     _chain(
         "run",
         ("kill-planner", "preseed", 0.5, None),
-        ("power-source", "sync", 0.3, 2.0),
-        ("kill-ansible", "freeze", 0.5, None),
+        ("kill-ansible", "freeze", 0.3, None),
+        ("cut-source", "sync", 0.3, 3.0),
+        ("database-source", "verify", None, None),
         ("dns-down", "cutover", None, None),
     ),
-    _chain(
-        "rollback",
-        ("kill-ansible", "cutover", 0.5, None),
-        ("database-source", "freeze", None, None),
-        ("cut-destination", "provision", 0.3, 3.0),
-    ),
+    _chain("rollback", ("kill-ansible", "cutover", 0.5, None), ("cut-destination", "provision", 0.3, 3.0)),
     _chain(
         "run",
         ("full-planner", "preseed", None, None),
