@@ -87,6 +87,10 @@ class RunError(PlannerError):
 
     exit_code = 8
 
+    def __init__(self, message: str, *, hint: str = "", machines: frozenset[str] = frozenset()) -> None:
+        super().__init__(message, hint=hint)
+        self.machines = machines  # on which it failed, where that is known
+
 
 class DifferenceFound(PlannerError):
     """The destination does not equal its source."""

@@ -13,6 +13,7 @@ has that machine to itself meanwhile.
 from __future__ import annotations
 
 import functools
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from inventory import catalogue, model
-from inventory.errors import PlannerError, RunError
+from inventory.errors import CatalogueError, PlannerError, RunError
 from planner import (
     approvals,
     bundle,
@@ -76,6 +77,15 @@ class Carrier:
         """
         for begun in now.undo_first:
             self._undo(move, now, begun)
+        try:
+            return self._forward(move, now, until)
+        except CatalogueError as error:  # nothing can be written down any more, and what is frozen must not stay so
+            self._let_go(move, now)
+            raise RunError(f"{move['id']}: {error.message}", hint=error.hint) from error
+
+    def _forward(self, move: Mapping[str, Any], now: MoveState, until: str) -> str:
+        if now.next == "cutover":  # its comparison was another run's: what the destination has lost since is copied again
+            now.steps.update(dict.fromkeys(_compared_last(now.steps), "waiting"))
         while step := now.next:
             if self.stop.soon.is_set():
                 raise RunError(f"{move['id']}: stopped before {step}", hint="planner run goes on there")
@@ -86,6 +96,20 @@ class Carrier:
             if step == until:
                 break
         return ""
+
+    def _let_go(self, move: Mapping[str, Any], now: MoveState) -> None:
+        """Release what is frozen without a line in the journal.  The next run takes it for frozen, and the proof refuses its cutover."""
+        if now.steps.get("freeze", "waiting") == "waiting" or now.steps.get("cutover") in {"started", "done"}:
+            return
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:  # noqa: S108  (the disk is full)
+            try:
+                name = f"moves/{move['id']}/{bundle.playbook_name(move['placement'], 'undo-freeze')}"
+                done = playbook(self.bundle, name, Path(folder), lambda text: self.say(move["id"], "freeze", text), self.stop)
+                self.say(
+                    move["id"], "freeze", "taken back, without a line in the journal" if done.ok else "failed: its own clock releases it"
+                )
+            except (PlannerError, OSError) as error:
+                self.say(move["id"], "freeze", f"failed: {error}; its own clock releases it")
 
     def rehearse(self, move: Mapping[str, Any], now: MoveState) -> dict[str, Any]:
         """Prepare the move, then copy and compare while the source is in use.  Returns each step's seconds and what the comparison said.
@@ -158,9 +182,18 @@ class Carrier:
         self.say(move["id"], step, f"done in {detail['seconds']:.1f} s{_summary(detail)}")
 
     def _release(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
+        """Take back what a failure takes back.  A dead destination does not keep the source frozen: there, its part is the last one."""
+        left = None
         for release in movesteps.step(move["placement"], step).on_failure:
             if now.steps.get(release, "waiting") != "waiting":
-                self._undo(move, now, release)
+                try:
+                    self._undo(move, now, release)
+                except RunError as error:
+                    if not error.machines or not error.machines <= set(machines(move, ("destination",))) - {move["source"]["host"]}:
+                        raise
+                    left = error
+        if left is not None:
+            raise left
 
     def _undo(self, move: Mapping[str, Any], now: MoveState, step: str) -> None:
         self._note(move, now, step, "undo-started")
@@ -171,6 +204,7 @@ class Carrier:
             raise RunError(
                 f"{move['id']}: {step} could not be taken back: {error}",
                 hint=f"put it right, then planner run or planner rollback {move['id']} tries again",
+                machines=error.machines if isinstance(error, RunError) else frozenset(),
             ) from error
         self._note(move, now, step, "undone", **detail)
         self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s" + (f": {detail['proved']}" if "proved" in detail else ""))
@@ -186,7 +220,7 @@ class Carrier:
         with self._alone(move, step):
             outcome = playbook(self.bundle, name, artifacts, lambda text: self.say(move["id"], step, text), self.stop, *again)
         if not outcome.ok:
-            raise RunError("; ".join(outcome.trouble)[:4000])
+            raise RunError("; ".join(outcome.trouble)[:4000], machines=frozenset(outcome.machines))
         found = {"seconds": round(outcome.seconds, 1), "changed": len(outcome.changes)}
         return found | ({"proved": "; ".join(outcome.proved)} if outcome.proved else {})
 
@@ -277,6 +311,13 @@ class Carrier:
             what = f"{wrong[0].url}: {wrong[0].differences[0].kind}" if wrong else seen.reason
             raise RunError(f"the old address does not pass visitors on as it should: {what}")
         return {"passed_on": f"{len(answered)} pages"}
+
+
+def _compared_last(steps: Mapping[str, str]) -> list[str]:
+    """The steps from the last copy on, without the cutover and what follows; of a move that copies nothing, its comparison."""
+    names = list(steps)
+    first = next((name for name in ("sync", "archive", "verify") if name in steps), "cutover")
+    return names[names.index(first) : names.index("cutover")]
 
 
 def machines(move: Mapping[str, Any], sides: Sequence[movesteps.Side]) -> list[str]:

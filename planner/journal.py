@@ -29,7 +29,8 @@ TRANSITIONS: Mapping[str, tuple[tuple[str, ...], str]] = {
 """Event → the states in which a step may be when it is written, and the one that it leads to.
 
 `started` of a step that is started already is one that was cut off; of one that is done, a copy that is made afresh.  `undone` without an
-`undo-started` before it is that of a step which has nothing to take back.  With `started` and `undone` all later steps wait again.
+`undo-started` before it is that of a step which has nothing to take back.  With `started` and `undone` all later steps wait again, but for
+those whose undoing has not ended.
 """
 EVENTS = tuple(TRANSITIONS)
 ROLLBACK = "rollback"
@@ -109,8 +110,9 @@ class MoveState:
         self.steps[step] = TRANSITIONS[event][1]
         if event in {"started", "undone"}:  # what came later was built on this step
             names = list(self.steps)
-            first = names.index(step) + (event == "started")
-            self.steps.update(dict.fromkeys(names[first:], "waiting"))
+            later = names[names.index(step) + (event == "started") :]
+            # what was not taken back is still there, whatever becomes of what it was built on
+            self.steps.update({name: "waiting" for name in later if name == step or self.steps[name] not in {"undoing", "undo-failed"}})
 
 
 def state(steps: Sequence[str], rows: Iterable[model.Journal]) -> MoveState:

@@ -27,7 +27,10 @@ from inventory.errors import MissingProgram
 
 @dataclass
 class Outcome:
-    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words, `proved` our scripts'."""
+    """How a playbook ended: `changes` are the tasks that changed something, `trouble` the failed tasks' words, `proved` our scripts'.
+
+    `machines`: those on which something failed.
+    """
 
     ok: bool
     changes: list[str] = field(default_factory=list)
@@ -35,6 +38,7 @@ class Outcome:
     trouble: list[str] = field(default_factory=list)
     proved: list[str] = field(default_factory=list)
     cancelled: bool = False
+    machines: set[str] = field(default_factory=set)
 
 
 class Stop:
@@ -139,6 +143,7 @@ def _take(event: Mapping[str, Any], outcome: Outcome, say: Callable[[str], None]
         outcome.changes.append(f"{data.get('host')}: {data.get('task')}")
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         outcome.trouble.append(f"{data.get('host')}: {data.get('task')}: {_words(result)}")
+        outcome.machines.add(str(data.get("host")))
 
 
 def _lines(result: Mapping[str, Any]) -> list[str]:

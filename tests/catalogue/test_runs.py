@@ -47,6 +47,15 @@ def test_what_is_not_renewed_belongs_to_the_next(book):
     assert one.take("move:m"), "the other still has it"
 
 
+def test_a_lease_from_a_clock_that_was_wrong_holds_nobody_up(book):
+    one, other = leases.Holder(book, identity=f"another-boot:{2**22}:1:abcd"), leases.Holder(book)
+    one.take("move:m")
+    assert other.take("move:m") != ""
+    with book.session() as session:
+        session.execute(update(leases._LEASE).values(until=catalogue.now() + timedelta(days=300)))
+    assert other.take("move:m") == ""
+
+
 def test_a_killed_process_of_this_machine_holds_nothing(book, url):
     program = (
         "import sys, time; from inventory.catalogue import open_catalogue; from planner import leases\n"

@@ -5,14 +5,15 @@ from sqlalchemy import select
 
 from inventory import model
 from inventory.catalogue import open_catalogue
-from inventory.errors import RunError
-from planner import execution, journal, movesteps
+from inventory.errors import CatalogueError, RunError
+from planner import execution, journal, movesteps, playing
 from planner.movesteps import steps
 
 STEPS = steps("virtual-host")
 
 MOVE = {
-    "id": "m", "placement": "virtual-host", "steps": list(STEPS), "dns": None, "names": ["a.edu"], "source": {"certificate": None},
+    "id": "m", "placement": "virtual-host", "steps": list(STEPS), "dns": None, "names": ["a.edu"], "site": "a.edu",
+    "source": {"certificate": None, "host": "old"}, "destination": {"receiver": "vh1"},
 }  # fmt: skip
 
 
@@ -91,3 +92,68 @@ def test_an_undo_that_fails_comes_first_next_time(carry):
     carrier.forward(MOVE, now)
     assert played[:2] == ["undo-freeze", "freeze"]
     same(now, written())
+
+
+def test_a_dead_destination_does_not_keep_the_source_frozen(carry, monkeypatch):
+    carrier, played, _, written = carry
+    dead = frozenset({"vh1"})
+
+    def play(self, move, step, attempt):
+        played.append(step)
+        if dead and step in {"cutover", "undo-cutover"}:
+            raise RunError("unreachable", machines=dead)
+        return {"seconds": 0.1, "changed": 1}
+
+    monkeypatch.setattr(execution.Carrier, "_play", play)
+    now = written()
+    with pytest.raises(RunError, match="cutover could not be taken back: unreachable"):
+        carrier.forward(MOVE, now)
+    same(now, written())
+    assert played[-3:] == ["cutover", "undo-cutover", "undo-freeze"]
+    assert (now.steps["freeze"], now.steps["cutover"], now.undo_first) == ("waiting", "undo-failed", ["cutover"])
+    dead = frozenset()
+    carrier.forward(MOVE, now)
+    assert played[played.index("undo-freeze") + 1 :][:2] == ["undo-cutover", "freeze"], "what is left there goes first"
+    same(now, written())
+    assert now.name == "done"
+
+
+def test_a_source_that_cannot_be_led_back_stays_frozen(carry, monkeypatch):
+    carrier, played, _, written = carry
+
+    def play(self, move, step, attempt):
+        played.append(step)
+        if step in {"cutover", "undo-cutover"}:
+            raise RunError("no answer", machines=frozenset({"localhost"}))
+        return {"seconds": 0.1, "changed": 1}
+
+    monkeypatch.setattr(execution.Carrier, "_play", play)
+    with pytest.raises(RunError, match="no answer"):
+        carrier.forward(MOVE, written())
+    assert played[-1] == "undo-cutover", "visitors may still be led to the destination: what is written must stay in one place"
+
+
+def test_a_run_that_begins_at_the_cutover_copies_and_compares_anew(carry):
+    carrier, played, _, written = carry
+    now = written()
+    carrier.forward(MOVE, now, "verify")
+    played.clear()
+    carrier.forward(MOVE, written())
+    assert played == ["sync", "verify", "cutover", "watch"]
+
+
+def test_when_nothing_can_be_written_down_what_is_frozen_is_let_go(carry, monkeypatch):
+    carrier, _, _, written = carry
+    real, let_go = journal.Writer.write, []
+
+    def write(self, move, step, event, attempt=1, **detail):
+        if (step, event) == ("sync", "started"):
+            raise CatalogueError("the disk is full")
+        real(self, move, step, event, attempt, **detail)
+
+    monkeypatch.setattr(journal.Writer, "write", write)
+    monkeypatch.setattr(execution, "playbook", lambda folder, name, *_: let_go.append(name) or playing.Outcome(True))
+    with pytest.raises(RunError, match="the disk is full"):
+        carrier.forward(MOVE, written())
+    assert let_go == ["moves/m/40-undo-freeze.yml"]
+    assert written().steps["freeze"] == "done", "the journal could not say so; the cutover's own proof will"
