@@ -115,6 +115,10 @@ def stays(item: Subject) -> str:
     return ""
 
 
+PROGRAMS = frozenset({"tomcat", "java", "python", "node", "ruby", "dotnet", "go", "container"})
+"""What may answer behind a web server with files and data of its own, which a site's docroot and schema do not hold."""
+
+
 def by_hand(item: Subject, platforms: Platforms) -> str:
     """Why the planner's playbooks do not carry the move out; '' when they do."""
     if not movesteps.steps(item.placement):
@@ -131,6 +135,9 @@ def by_hand(item: Subject, platforms: Platforms) -> str:
         return "it is served over HTTPS, and the front would have no certificate for its names"
     if item.placement == "retire" and item.value("site.web_server") not in {"nginx", "apache"}:
         return "there is no playbook that closes a site of its web server"
+    program = str(item.value("backend.kind", ""))
+    if program in PROGRAMS and item.placement != "vps":
+        return f"a program of its own ({program}) answers behind its web server, and our playbooks neither freeze nor carry what it writes"
     if item.value("site.userdirs"):
         return "it serves folders of users' homes, and a move carries its docroot only"
     wild = [str(name) for name in item.value("site.odd_names", []) or [] if str(name).startswith("*.")]
