@@ -6,7 +6,8 @@ sh tests/setup.sh
 sh tests/check.sh
 if test "$(id -u)" = 0; then
   LAB_NAME=build python3 lab/lab build
-  exec .venv/bin/pytest -m "e2e or not e2e"
+  # two at a time, a file in one piece: a lab waits for its machines more than it works
+  exec .venv/bin/pytest -n 2 --dist loadfile -m "e2e or not e2e"
 fi
 echo "tests: no root, so only the unit tests; the end-to-end tests build a lab of namespaces and need it" >&2
-exec .venv/bin/pytest
+exec .venv/bin/pytest -n 2 --dist loadfile
