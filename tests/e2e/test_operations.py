@@ -44,7 +44,7 @@ def moved(campus, space):
     campus.planner(space, "generate")
     campus.planner(space, "plan", "approve", "--by", "the lab", "--despite", "this is a lab")
     assert [one.wait() for one in ahead] == [0, 0]
-    campus.planner(space, "run", "--yes", "--move", MOVE)
+    campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", MOVE)
     platforms = space / "inventory/platforms.yml"
     machine = "{name: node1, address: 198.51.100.111"
     platforms.write_text(platforms.read_text() + f"backup: {machine}, free_bytes: 10 MB}}\nmonitoring: {machine}}}\n")
