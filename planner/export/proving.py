@@ -34,11 +34,25 @@ async def compare(crawled: Crawled, made: Mapping, served: SiteView, limits: Lim
     return summarise([by_nature(page, declared) for page in found.pages], required=[crawled.site.home])
 
 
+OF_PAGES = frozenset(
+    f"header {name}"
+    for name in ("content-language", "content-security-policy", "permissions-policy", "referrer-policy", "x-content-type-options",
+                 "x-frame-options")
+)  # fmt: skip
+"""Differences of headers that speak of what a page shows."""
+
+
 def by_nature(page: PageResult, declared: Collection[str]) -> PageResult:
-    """A page's result without what an export changes by its nature; `declared` are the URLs whose charset it declares in their stead."""
+    """A page's result without what an export changes by its nature; `declared` are the URLs whose charset it declares in their stead.
+
+    A server of files sends a redirect with the headers that its pages have; without a page they mean nothing.
+    """
+    moved = 300 <= page.status < 400
     softened = tuple(
         replace(one, severity="warn")
-        if (one.kind == "cookie" and not one.destination) or (one.kind == "charset_header" and not one.source and page.url in declared)
+        if (one.kind == "cookie" and not one.destination)
+        or (one.kind == "charset_header" and not one.source and page.url in declared)
+        or (moved and one.kind in OF_PAGES)
         else one
         for one in page.differences
     )

@@ -4,7 +4,7 @@ from inventory import ssh
 from planner import preflight, workspace
 
 MOVE = {
-    "source": {"address": "192.0.2.1", "host": "old"}, "dns": {"zone": "edu"},
+    "placement": "virtual-host", "source": {"address": "192.0.2.1", "host": "old"}, "dns": {"zone": "edu"},
     "destination": {"receiver_address": "192.0.2.9", "receiver": "front", "node_addresses": {"n1": "192.0.2.21"}},
 }  # fmt: skip
 
