@@ -84,7 +84,9 @@ class Carrier:
             raise RunError(f"{move['id']}: {error.message}", hint=error.hint) from error
 
     def _forward(self, move: Mapping[str, Any], now: MoveState, until: str) -> str:
-        if now.next == "cutover":  # its comparison was another run's: what the destination has lost since is copied again
+        # its comparison was another run's: what the destination has lost since is copied again.  One that was cut off in the middle may
+        # serve visitors already, and is ended
+        if now.next == "cutover" and now.steps["cutover"] == "waiting":
             now.steps.update(dict.fromkeys(_compared_last(now.steps), "waiting"))
         while step := now.next:
             if self.stop.soon.is_set():

@@ -213,19 +213,22 @@ def _lost(wanted: set[str], found: set[str], what: str) -> list[str]:
 
 
 def done_once(lines: Sequence[Line]) -> list[str]:
-    """No step is begun again that is done and was not taken back; a comparison that was cut off begins with a fresh copy."""
+    """No step is begun again that is done and was not taken back.
+
+    A comparison that was cut off, or after which a run ended, begins with a fresh copy.
+    """
     done: set[str] = set()
     problems = []
-    cut_off = False
+    compared = False
     for line in lines:
         if line.event == "started":
-            if line.step in done and not (line.step == "sync" and cut_off):
+            if line.step in done and not (line.step == "sync" and compared):
                 problems.append(f"{line.step} was done and is begun again")
-            cut_off = line.step == "verify"
-            done.discard(line.step)
+            compared = line.step == "verify"
+            done = {step for step in done if STEPS.index(step) < STEPS.index(line.step)} if line.step in STEPS else done
         elif line.event == "done":
             done.add(line.step)
-            cut_off = False
+            compared = line.step == "verify"
         elif line.event == "undone":  # with all that was built upon it
             done = {step for step in done if STEPS.index(step) < STEPS.index(line.step)} if line.step in STEPS else set()
     return problems

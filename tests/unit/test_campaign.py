@@ -54,8 +54,12 @@ JOURNALS = {
         "freeze started, freeze done, sync started, freeze started, freeze done",
         ["freeze was done and is begun again"],
     ),
-    "a copy after a comparison that ended": (
-        "sync started, sync done, verify started, verify done, sync started",
+    "a copy after a comparison after which a run ended": (
+        "sync started, sync done, verify started, verify done, sync started, sync done, verify started, verify done, cutover started",
+        [],
+    ),
+    "a copy over a cutover that had begun": (
+        "sync started, sync done, verify started, verify done, cutover started, sync started",
         ["sync was done and is begun again"],
     ),
     "a later step after an earlier was taken back": (

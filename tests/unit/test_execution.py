@@ -142,6 +142,15 @@ def test_a_run_that_begins_at_the_cutover_copies_and_compares_anew(carry):
     assert played == ["sync", "verify", "cutover", "watch"]
 
 
+def test_a_cutover_that_was_cut_off_is_ended_and_nothing_is_copied_over_it(carry):
+    carrier, played, _, written = carry
+    carrier.forward(MOVE, written(), "verify")
+    journal.Writer(carrier.book, carrier.plan, "r").write("m", "cutover", "started")
+    played.clear()
+    carrier.forward(MOVE, written())
+    assert played == ["cutover", "watch"], "it may serve visitors already"
+
+
 def test_when_nothing_can_be_written_down_what_is_frozen_is_let_go(carry, monkeypatch):
     carrier, _, _, written = carry
     real, let_go = journal.Writer.write, []
