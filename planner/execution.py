@@ -233,7 +233,7 @@ class Carrier:
         if not names:
             yield
             return
-        own = leases.Holder(self.book, self.run, lost=self.stop.now.set)
+        own = leases.Holder(self.book, f"{self.run} of {move['id']}", lost=self.stop.now.set)
         stopped = self.stop.now if step.startswith("undo-") else self.stop.soon  # what is taken back is waited for
         with own.working(), own.machines(names, lambda text: self.say(move["id"], step, text), stopped.is_set):
             yield
