@@ -84,10 +84,7 @@ class Carrier:
             raise RunError(f"{move['id']}: {error.message}", hint=error.hint) from error
 
     def _forward(self, move: Mapping[str, Any], now: MoveState, until: str) -> str:
-        # its comparison was another run's: what the destination has lost since is copied again.  One that was cut off in the middle may
-        # serve visitors already, and is ended
-        if now.next == "cutover" and now.steps["cutover"] == "waiting":
-            now.steps.update(dict.fromkeys(_compared_last(now.steps), "waiting"))
+        now.resume()
         while step := now.next:
             if self.stop.soon.is_set():
                 raise RunError(f"{move['id']}: stopped before {step}", hint="planner run goes on there")
@@ -313,13 +310,6 @@ class Carrier:
             what = f"{wrong[0].url}: {wrong[0].differences[0].kind}" if wrong else seen.reason
             raise RunError(f"the old address does not pass visitors on as it should: {what}")
         return {"passed_on": f"{len(answered)} pages"}
-
-
-def _compared_last(steps: Mapping[str, str]) -> list[str]:
-    """The steps from the last copy on, without the cutover and what follows; of a move that copies nothing, its comparison."""
-    names = list(steps)
-    first = next((name for name in ("sync", "archive", "verify") if name in steps), "cutover")
-    return names[names.index(first) : names.index("cutover")]
 
 
 def machines(move: Mapping[str, Any], sides: Sequence[movesteps.Side]) -> list[str]:

@@ -91,6 +91,18 @@ class MoveState:
                 return "sync" if step == "verify" and value != "waiting" and "sync" in self.steps else step
         return None
 
+    def resume(self) -> None:
+        """What a run begins with that was not there before: at a cutover it copies and compares anew.
+
+        The comparison was another run's, and the destination may have lost something since.  A cutover that was cut off in the middle
+        may serve visitors already, and is ended.
+        """
+        if self.next != "cutover" or self.steps["cutover"] != "waiting":
+            return
+        names = list(self.steps)
+        last_copy = next((name for name in ("sync", "archive", "verify") if name in names), "cutover")
+        self.steps.update(dict.fromkeys(names[names.index(last_copy) : names.index("cutover")], "waiting"))
+
     def take(self, step: str, event: str, error: str = "") -> None:
         """What one line of the journal changes; the only place that knows."""
         if step == BY_HAND:

@@ -118,9 +118,9 @@ def preflight_(plan_id: PlanNamed = "", moves: Chosen = None, wave: Wave = 0, as
     space = workspace.find()
     book = space.open_catalogue()
     document = newest(book, space, plan_id)
-    todo = [move for move in bundle.carried_out(document) if move in chosen(document, moves, wave)]
     now = states(book, document)
-    todo = [move for move in todo if now[move["id"]].next is not None]
+    wanted = chosen(document, moves, wave)
+    todo = [move for move in wanted if move["carried_out"] == "planner" and now[move["id"]].next is not None]
     found = _lacking(space, book, todo, todo)
     if as_json:
         emit({"plan": document["id"], "moves": [move["id"] for move in todo], "problems": found})
@@ -215,7 +215,8 @@ def _carried(
     """The moves that are left, as far as each may go.  Raises PlanError, Busy when none may."""
     document, holder, gated = carrying.plan, carrying.holder, carrying.gates
     assert holder is not None and gated is not None
-    left = [move for move in wanted if states(book, document)[move["id"]].next is not None]
+    before = states(book, document)
+    left = [move for move in wanted if before[move["id"]].next is not None]
     busy = leased(holder, [move for move in left if move["carried_out"] == "planner"])
     now = states(book, document)  # of what a run before ours did until we had the leases
     todo = [m for m in left if m["id"] not in busy and now[m["id"]].next is not None and (named or not now[m["id"]].rolled_back)]
