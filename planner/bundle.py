@@ -98,6 +98,11 @@ def playbook_name(placement: str, step: str) -> str:
     return f"{(steps.index(step.removeprefix('undo-')) + 1) * apart:02d}-{step}.yml"
 
 
+def playbook_path(move: Mapping[str, Any], step: str) -> str:
+    """Where a move's playbook lies in a bundle."""
+    return f"moves/{move['id']}/{playbook_name(move['placement'], step)}"
+
+
 def inventory(plan: Mapping[str, Any], access: Access) -> dict[str, Any]:
     """An Ansible inventory of all hosts that the plan touches; sources need no Python."""
     kinds = ("sources", "vhost_servers", "cluster_fronts", "cluster_nodes", "archives", "vps_machines")
@@ -228,7 +233,7 @@ def files(plan: Mapping[str, Any], access: Access) -> dict[str, str]:
                 continue
             if move["dns"] is not None or not movesteps.step(move["placement"], step.removeprefix("undo-")).dns:
                 text = jinja.get_template(template).render(title=f"Move {move['id']}: {step}", **names)
-                out[f"{base}/{playbook_name(move['placement'], step)}"] = text
+                out[playbook_path(move, step)] = text
         if move["retirement"] is not None:
             out[f"{base}/CHECKLIST.md"] = closing.checklist(move)
         if move.get("colocation") and move["colocation"]["leader"] == move["id"]:
@@ -242,7 +247,7 @@ def _wave(moves: Sequence[Mapping[str, Any]], present: Mapping[str, str]) -> str
     lines = ["---"]
     for move in moves:
         for step in move["steps"]:
-            name = f"moves/{move['id']}/{playbook_name(move['placement'], step)}"
+            name = playbook_path(move, step)
             if name in present:
                 lines += [f"- name: {json.dumps('Move ' + move['id'] + ', ' + step)}", f"  ansible.builtin.import_playbook: {name}"]
     return "\n".join(lines) + "\n"

@@ -102,7 +102,7 @@ class Carrier:
             return
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:  # noqa: S108  (the disk is full)
             try:
-                name = f"moves/{move['id']}/{bundle.playbook_name(move['placement'], 'undo-freeze')}"
+                name = bundle.playbook_path(move, "undo-freeze")
                 done = playbook(self.bundle, name, Path(folder), lambda text: self.say(move["id"], "freeze", text), self.stop)
                 self.say(
                     move["id"], "freeze", "taken back, without a line in the journal" if done.ok else "failed: its own clock releases it"
@@ -209,11 +209,10 @@ class Carrier:
         self.say(move["id"], step, f"taken back in {detail['seconds']:.1f} s" + (f": {detail['proved']}" if "proved" in detail else ""))
 
     def _play(self, move: Mapping[str, Any], step: str, attempt: int) -> dict[str, Any]:
-        playing = bundle.playbook_name(move["placement"], step)
-        name = f"moves/{move['id']}/{playing}"
+        name = bundle.playbook_path(move, step)
         if not (self.bundle / name).exists():  # a site whose names are not in our zones has no DNS steps
             return {"seconds": 0.0, "changed": 0, "absent": True}
-        artifacts = self.runs / self.run / move["id"] / f"{playing.removesuffix('.yml')}-{attempt}"
+        artifacts = self.runs / self.run / move["id"] / f"{Path(name).stem}-{attempt}"
         # services may not have heard of what the attempt before had written: a handler runs after its file
         again = ("--extra-vars", '{"planner_again": true}') if attempt > 1 else ()
         with self._alone(move, step):
@@ -358,7 +357,7 @@ def drift(folder: Path, moves: Sequence[Mapping[str, Any]], artifacts: Path, say
     for move in moves:
         if "provision" not in move["steps"]:  # nothing of ours is set up: a machine that was carried is its unit's
             continue
-        name = f"moves/{move['id']}/{bundle.playbook_name(move['placement'], 'provision')}"
+        name = bundle.playbook_path(move, "provision")
         tell = functools.partial(say, move["id"], "provision")
         found[move["id"]] = playbook(folder, name, artifacts / move["id"], tell, stop, "--check", "--tags", "destination")
     return found
