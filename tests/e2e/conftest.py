@@ -34,6 +34,18 @@ class Campus:
             [sys.executable, ROOT / "lab/lab", *words], env=self.environment, capture_output=True, text=True, check=check, **options
         )
 
+    def ctl(self, *words):
+        """What a command on the control side prints, however it ends."""
+        command = [sys.executable, self.root / "lab/lab", "ctl", "--", *words]
+        return subprocess.run(command, env=self.environment, capture_output=True, check=False).stdout.decode(errors="replace")
+
+    def asked(self, url, *options):
+        """(status, location, page) as a visitor gets it."""
+        text = self.ctl("curl", "-s", "-m", "20", "-o", "-", "-w", "\\n%{http_code} %{redirect_url}", *options, url)
+        page, _, last = text.rpartition("\n")
+        status, _, location = last.partition(" ")
+        return int(status), location, page
+
     def command(self, *words):
         return [sys.executable, ROOT / "lab/lab", "ctl", "--", sys.executable, "-m", "planner", *map(str, words)]
 

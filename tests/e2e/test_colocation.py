@@ -24,11 +24,6 @@ STATE = (
 )
 
 
-def ctl(campus, *words):
-    command = [sys.executable, campus.root / "lab/lab", "ctl", "--", *words]
-    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
-
-
 def on(campus, script, check=True):
     return campus.lab("exec", "bio", "sh", "-c", script, check=check).stdout
 
@@ -40,11 +35,11 @@ def addresses(campus):
 def visitor(campus):
     """What a visitor gets, by the names and through DNS.  (The control side knows machines by a file, too, which is left out.)"""
     where = zip(NAMES, resolved(campus), strict=True)
-    return [ctl(campus, "curl", "-sk", "-m", "60", "--resolve", f"{name}:443:{at}", f"https://{name}/") for name, at in where]
+    return [campus.ctl("curl", "-sk", "-m", "60", "--resolve", f"{name}:443:{at}", f"https://{name}/") for name, at in where]
 
 
 def resolved(campus):
-    return ctl(campus, "dig", "+short", "@198.51.100.53", *NAMES).split()
+    return campus.ctl("dig", "+short", "@198.51.100.53", *NAMES).split()
 
 
 def status(campus, space):
@@ -89,7 +84,7 @@ def astray(campus, space, planned):
 
 @pytest.fixture(scope="module")
 def moved(campus, space, astray):
-    ctl(campus, "ip", "address", "add", f"{GATEWAY}/27", "dev", "br0")
+    campus.ctl("ip", "address", "add", f"{GATEWAY}/27", "dev", "br0")
     return campus.planner(space, *RUN)
 
 
@@ -129,7 +124,7 @@ def test_it_answers_under_its_new_address_through_dns(campus, space, before, mov
     assert addresses(campus) == [NEW]
     assert resolved(campus) == [NEW] * 3
     assert visitor(campus) == before["pages"]
-    assert ctl(campus, "curl", "-sk", "-m", "3", f"https://{OLD}/") == ""
+    assert campus.ctl("curl", "-sk", "-m", "3", f"https://{OLD}/") == ""
     assert {row["state"] for row in status(campus, space).values()} == {"done"}
     assert "nothing to do" in campus.planner(space, *RUN).stdout
     # nothing is left there but what was meant to change, and the catalogue visits it where it is, by the key that it had

@@ -27,19 +27,6 @@ OLD = {
 }  # fmt: skip
 
 
-def ctl(campus, *words):
-    command = [sys.executable, campus.root / "lab/lab", "ctl", "--", *words]
-    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
-
-
-def asked(campus, url, *options):
-    """(status, location, page) as a visitor gets it."""
-    text = ctl(campus, "curl", "-s", "-m", "20", "-o", "-", "-w", "\\n%{http_code} %{redirect_url}", *options, url)
-    page, _, last = text.rpartition("\n")
-    status, _, location = last.partition(" ")
-    return int(status), location, page
-
-
 def source(campus):
     """All that the old host has of the site: files with sums, owners and modes; tables with sums; who may write."""
     look = (
@@ -82,7 +69,7 @@ def planned(campus, space):
 
 @pytest.fixture(scope="module")
 def before(campus, planned):
-    pages = {path: asked(campus, SITE + path) for path in OLD}
+    pages = {path: campus.asked(SITE + path) for path in OLD}
     assert {path: (page[0], OLD[path] in page[2]) for path, page in pages.items()} == dict.fromkeys(OLD, (200, True))
     return {"source": source(campus), "pages": pages}
 
@@ -92,7 +79,7 @@ def refused(campus, space, before):
     """A run while the department's program fails when it may not write; what a visitor gets right afterwards."""
     campus.lab("exec", "hist", "touch", "/srv/www/hist/strict.txt")
     said = campus.planner(space, *RUN, code=8).stderr
-    seen = asked(campus, SITE + "/show.php?id=3"), ctl(campus, "dig", "+short", "www.hist.campus.test").split()
+    seen = campus.asked(SITE + "/show.php?id=3"), campus.ctl("dig", "+short", "www.hist.campus.test").split()
     campus.lab("exec", "hist", "rm", "/srv/www/hist/strict.txt")
     return said, *seen
 
@@ -130,19 +117,19 @@ def test_the_journal_keeps_what_was_exported_and_what_stops(campus, space, moved
 
 
 def test_old_urls_answer_from_the_cluster(campus, before, moved):
-    assert ctl(campus, "dig", "+short", "www.hist.campus.test", "hist.campus.test").split() == ["198.51.100.110"] * 2
+    assert campus.ctl("dig", "+short", "www.hist.campus.test", "hist.campus.test").split() == ["198.51.100.110"] * 2
     for path, (_, _, page) in before["pages"].items():
-        now = asked(campus, SITE + path)
+        now = campus.asked(SITE + path)
         assert (now[0], OLD[path] in now[2]) == (200, True)
         if path.startswith("/show") or "E6" in path:
             assert now[2] == page, "byte for byte"
     post = next(part.partition('"')[0] for part in before["pages"]["/"][2].split('href="') if "/lecture-" in part[:60])
-    assert asked(campus, post)[0] == 200
-    assert asked(campus, SITE + "/show.php?id=99")[0] == 404, "no other article answers for it"
-    assert asked(campus, SITE + "/?s=history")[2] == asked(campus, SITE + "/")[2], "a search shows the home page"
-    assert asked(campus, "http://hist.campus.test/show.php?id=1")[0] in (200, 301)
-    assert asked(campus, SITE + "/wp-login.php")[0] == 404
-    old = asked(campus, "http://198.51.100.11/show.php?id=3", "-H", "Host: www.hist.campus.test")
+    assert campus.asked(post)[0] == 200
+    assert campus.asked(SITE + "/show.php?id=99")[0] == 404, "no other article answers for it"
+    assert campus.asked(SITE + "/?s=history")[2] == campus.asked(SITE + "/")[2], "a search shows the home page"
+    assert campus.asked("http://hist.campus.test/show.php?id=1")[0] in (200, 301)
+    assert campus.asked(SITE + "/wp-login.php")[0] == 404
+    old = campus.asked("http://198.51.100.11/show.php?id=3", "-H", "Host: www.hist.campus.test")
     assert (old[0], "复办" in old[2]) == (200, True), "whoever still comes to the old address is passed on"
     log = f"grep -c show.php /var/log/nginx/{ACCOUNT}.log"
     assert sum(int(campus.lab("exec", node, "sh", "-c", log, check=False).stdout or 0) for node in ("node1", "node2")) >= 4
@@ -152,8 +139,8 @@ def test_scripts_that_a_unit_uploads_are_not_shown_and_its_pages_are(campus, mov
     folder = f"/srv/cluster/origin/{ACCOUNT}/htdocs"
     write = f"cd {folder} && echo '<?php secret' > evil.php && echo fresh > fresh.html && chown {ACCOUNT}: evil.php fresh.html"
     campus.lab("exec", "front", "sh", "-c", f"{write} && cluster-publish {ACCOUNT}")
-    assert asked(campus, SITE + "/fresh.html")[2].strip() == "fresh"
-    assert asked(campus, SITE + "/evil.php")[0] == 404
+    assert campus.asked(SITE + "/fresh.html")[2].strip() == "fresh"
+    assert campus.asked(SITE + "/evil.php")[0] == 404
     campus.lab("exec", "front", "sh", "-c", f"rm {folder}/evil.php {folder}/fresh.html && cluster-publish {ACCOUNT}")
 
 
@@ -164,7 +151,7 @@ def test_a_node_is_lost_and_visitors_do_not_see_it(campus, moved):
     campus.lab("kill", "node1")
     assert asking.communicate(timeout=120)[0].split() == ["200"] * 60
     campus.lab("start", "node1")
-    at_node = asked(campus, "http://198.51.100.111/show.php?id=3", "-H", "Host: www.hist.campus.test")
+    at_node = campus.asked("http://198.51.100.111/show.php?id=3", "-H", "Host: www.hist.campus.test")
     assert (at_node[0], "复办" in at_node[2]) == (200, True)
 
 
@@ -190,19 +177,19 @@ def test_maps_that_are_not_ours_are_not_taken_up_and_the_others_stay(campus, mov
         assert "exit 1" in said
     assert campus.lab("exec", "node2", "cluster-export", ACCOUNT).stdout == ""
     campus.lab("exec", "node2", "nginx", "-t")
-    assert asked(campus, "http://198.51.100.112/show.php?id=3", "-H", "Host: www.hist.campus.test")[0] == 200
+    assert campus.asked("http://198.51.100.112/show.php?id=3", "-H", "Host: www.hist.campus.test")[0] == 200
 
 
 def test_a_rollback_brings_the_program_back(campus, space, before, moved):
     said = campus.planner(space, "rollback", MOVE, "--yes")
     assert "nothing was written at the destination since the cutover" in said.stderr
-    assert ctl(campus, "dig", "+short", "www.hist.campus.test").split() == ["198.51.100.11"]
+    assert campus.ctl("dig", "+short", "www.hist.campus.test").split() == ["198.51.100.11"]
     for path, page in before["pages"].items():
-        now = asked(campus, SITE + path)
+        now = campus.asked(SITE + path)
         assert (now[0], now[2]) == (page[0], page[2])
-    assert asked(campus, SITE + "/wp-login.php")[0] == 200
+    assert campus.asked(SITE + "/wp-login.php")[0] == 200
     assert source(campus) == before["source"]
-    assert asked(campus, "http://198.51.100.110/", "-H", "Host: www.hist.campus.test")[0] == 404
+    assert campus.asked("http://198.51.100.110/", "-H", "Host: www.hist.campus.test")[0] == 404
     for node in ("node1", "node2"):
         left = f"ls -d /etc/nginx/exports/{ACCOUNT} /srv/cluster/sites/{ACCOUNT} /var/lib/cluster-export/{ACCOUNT} /etc/nginx/sites-*/{ACCOUNT}.conf"
         assert campus.lab("exec", node, "sh", "-c", left, check=False).stdout == ""

@@ -36,11 +36,6 @@ def status(campus, space):
     return {row["move"]: row for row in json.loads(campus.planner(space, "status", "--json").stdout)}
 
 
-def ctl(campus, *words):
-    command = [sys.executable, campus.root / "lab/lab", "ctl", "--", *words]
-    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
-
-
 def processes(campus, *words):
     """Processes of this lab whose command line holds all words."""
     found = []
@@ -154,17 +149,17 @@ def test_source_and_destination_were_proved_equal_before_dns_moved(space, moved)
 
 
 def test_a_visitor_gets_the_new_place_through_dns(campus, moved):
-    assert ctl(campus, "dig", "+short", "www.hist.campus.test").split() == ["198.51.100.101"]
-    assert ctl(campus, "dig", "+short", "www.phys.campus.test").split() == ["198.51.100.110"]
-    page = ctl(campus, "curl", "-s", "http://www.hist.campus.test/")
+    assert campus.ctl("dig", "+short", "www.hist.campus.test").split() == ["198.51.100.101"]
+    assert campus.ctl("dig", "+short", "www.phys.campus.test").split() == ["198.51.100.110"]
+    page = campus.ctl("curl", "-s", "http://www.hist.campus.test/")
     assert "Department of History" in page
     before = campus.lab("exec", "vh1", "sh", "-c", "wc -l < /var/log/nginx/w-www-hist-campus-test.log").stdout
     post = re.search(r'href="(http://www.hist.campus.test/\d+/\d+/lecture-\d+/)"', page)[1]
-    assert re.search(r"<title>(Lecture|第|Réunion)[^<]* &#8211; Department of History", ctl(campus, "curl", "-s", post))
+    assert re.search(r"<title>(Lecture|第|Réunion)[^<]* &#8211; Department of History", campus.ctl("curl", "-s", post))
     after = campus.lab("exec", "vh1", "sh", "-c", "wc -l < /var/log/nginx/w-www-hist-campus-test.log").stdout
     assert int(after) > int(before), "vh1 answered it"
-    assert "gb2312" in ctl(campus, "curl", "-s", "http://www.phys.campus.test/notice1.html")
-    old = ctl(campus, "curl", "-sI", "-H", "Host: www.hist.campus.test", "http://198.51.100.11/")
+    assert "gb2312" in campus.ctl("curl", "-s", "http://www.phys.campus.test/notice1.html")
+    old = campus.ctl("curl", "-sI", "-H", "Host: www.hist.campus.test", "http://198.51.100.11/")
     assert old.startswith("HTTP/1.1 200"), "whoever still comes to the old address is passed on"
 
 
@@ -254,12 +249,12 @@ def test_the_cluster_serves_with_a_node_lost(campus, moved):
     campus.lab("start", "node1")
     campus.lab("exec", "front", "systemctl", "start", "cluster-publish.service")
     for last in (111, 112):
-        got = ctl(campus, "curl", "-s", "-H", "Host: www.phys.campus.test", f"http://198.51.100.{last}/fresh.html")
+        got = campus.ctl("curl", "-s", "-H", "Host: www.phys.campus.test", f"http://198.51.100.{last}/fresh.html")
         assert got == "uploaded while node1 was down\n", "a node that was down gets what it missed"
     assert campus.lab("exec", "front", "systemctl", "is-active", "cluster-publish.timer").stdout.strip() == "active"
     campus.lab("exec", "front", "rm", fresh)
     campus.lab("exec", "front", "systemctl", "start", "cluster-publish.service")
-    each = [ctl(campus, "curl", "-s", "-H", "Host: www.phys.campus.test", f"http://198.51.100.{last}/notice2.html") for last in (111, 112)]
+    each = [campus.ctl("curl", "-s", "-H", "Host: www.phys.campus.test", f"http://198.51.100.{last}/notice2.html") for last in (111, 112)]
     assert each[0] == each[1]
     assert "gb2312" in each[0]
 
@@ -311,8 +306,8 @@ def test_a_move_is_taken_back_and_goes_forward_again(campus, space, moved, visit
     said = campus.planner(space, "rollback", "events.phys.campus.test", "--yes")
     assert "written at the destination since the cutover" in said.stderr
     assert status(campus, space)["events-phys-campus-test"]["state"] == "rolled back"
-    assert ctl(campus, "dig", "+noall", "+answer", "events.phys.campus.test").split()[1:] == ["3600", "IN", "A", "198.51.100.12"]
-    answer = ctl(campus, "curl", "-s", "-d", "title=after the rollback", "http://events.phys.campus.test/")
+    assert campus.ctl("dig", "+noall", "+answer", "events.phys.campus.test").split()[1:] == ["3600", "IN", "A", "198.51.100.12"]
+    answer = campus.ctl("curl", "-s", "-d", "title=after the rollback", "http://events.phys.campus.test/")
     assert "after the rollback" in answer
     assert campus.lab("exec", "phys", "mariadb", "-N", "-e", "select status from information_schema.events").stdout.split() == ["ENABLED"]
     assert campus.lab("exec", "phys", "ls", "/var/lib/planner-move").stdout.split() == ["www-phys-campus-test"]
@@ -330,9 +325,9 @@ def test_a_source_whose_planner_is_gone_releases_itself(campus, planned, moved):
     freeze = [*run, "moves/events-phys-campus-test/40-freeze.yml", "-e", '{"source_freeze_release_after": 6}']
     write = ("curl", "-s", "-d", "title=written after the clock", "http://events.phys.campus.test/")
     subprocess.run(freeze, cwd=planned, env=campus.environment, capture_output=True, check=True)
-    assert "written after the clock" not in ctl(campus, *write)
+    assert "written after the clock" not in campus.ctl(*write)
     until = time.time() + 60
-    while "written after the clock" not in ctl(campus, *write):
+    while "written after the clock" not in campus.ctl(*write):
         assert time.time() < until, "the source stayed frozen"
         time.sleep(0.5)
     assert campus.lab("exec", "phys", "ls", "/var/lib/planner-move").stdout.split() == ["www-phys-campus-test"]
@@ -340,7 +335,7 @@ def test_a_source_whose_planner_is_gone_releases_itself(campus, planned, moved):
     done = subprocess.run(cutover, cwd=planned, env=campus.environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "the source was released meanwhile" in done.stdout
-    assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.12"]
+    assert campus.ctl("dig", "+short", "events.phys.campus.test").split() == ["198.51.100.12"]
 
 
 def test_a_failed_step_leaves_the_old_site_writable(campus, space, moved):
@@ -350,11 +345,11 @@ def test_a_failed_step_leaves_the_old_site_writable(campus, space, moved):
     campus.lab("exec", "vh1", "systemctl", "start", "mariadb")
     assert "events-phys-campus-test: sync: " in refused.stderr
     assert "the site is served and written to where it was" in refused.stderr
-    assert "still writable" in ctl(campus, "curl", "-s", "-d", "title=still writable", "http://events.phys.campus.test/")
+    assert "still writable" in campus.ctl("curl", "-s", "-d", "title=still writable", "http://events.phys.campus.test/")
     assert campus.lab("exec", "phys", "mariadb", "-N", "-e", "select status from information_schema.events").stdout.split() == ["ENABLED"]
     campus.planner(space, "run", "--yes", "--any-time", "a lab has no nights", "--move", "events.phys.campus.test")
-    assert "still writable" in ctl(campus, "curl", "-s", "http://events.phys.campus.test/")
-    assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
+    assert "still writable" in campus.ctl("curl", "-s", "http://events.phys.campus.test/")
+    assert campus.ctl("dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
 
 
 def test_a_plan_made_anew_leaves_out_what_is_done_and_what_is_under_way(campus, space, moved):
@@ -373,7 +368,7 @@ def test_a_plan_made_anew_leaves_out_what_is_done_and_what_is_under_way(campus, 
     campus.planner(space, "run", old, "--yes", "--any-time", "a lab has no nights", "--move", "events.phys.campus.test")
     steps = rows(space, "select step from journal where move='events-phys-campus-test' and event='started' order by id desc limit 5")
     assert [step for (step,) in reversed(steps)] == ["freeze", "sync", "verify", "cutover", "watch"], "it went on where it stood"
-    assert ctl(campus, "dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
+    assert campus.ctl("dig", "+short", "events.phys.campus.test").split() == ["198.51.100.101"]
     told = {entry["site"]: entry["why"] for entry in json.loads(campus.planner(space, "plan", "--json").stdout)["left"]}
     assert told["events.phys.campus.test"] == f"{old} has moved it on {today}"
 

@@ -5,7 +5,6 @@ One story, in order; the moves themselves are tests/e2e/test_moves.py's.
 
 import json
 import subprocess
-import sys
 import time
 
 import pytest
@@ -13,11 +12,6 @@ import pytest
 pytestmark = pytest.mark.e2e
 HOSTS = ("ns1", "odd", "arch", "vh1", "front", "node1", "node2")
 SHEETS = ("units.yml", "servers.csv", "sites.csv", "more-servers.csv", "more-sites.csv")
-
-
-def ctl(campus, *words):
-    command = [sys.executable, campus.root / "lab/lab", "ctl", "--", *words]
-    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
 
 
 def status(campus, space):
@@ -109,7 +103,7 @@ def test_a_rehearsal_copies_and_compares_while_the_source_is_in_use(campus, desk
     assert (row["verdict"], row["frozen"]) == ("equal", None), "no move was carried out here, so nothing can be predicted"
     assert row["sync"] > 0
     assert status(campus, desk)["odd-campus-test"]["next"] == "freeze"
-    assert ctl(campus, "dig", "+short", "odd.campus.test").split() == ["198.51.100.14"]
+    assert campus.ctl("dig", "+short", "odd.campus.test").split() == ["198.51.100.14"]
     written = 'cd "$(dirname "$(find /var/www -name index.html | head -n 1)")" && touch written && rm written'
     campus.lab("exec", "odd", "sh", "-c", written)  # fails where the docroot is frozen
 
@@ -160,8 +154,8 @@ def test_a_gate_holds_one_move_and_the_others_go(campus, desk, approved):
     )
     assert now["tools-archives-campus-test"]["state"] == "waiting"
     assert any("infection-likely" in reason for reason in now["tools-archives-campus-test"]["held"])
-    assert ctl(campus, "dig", "+short", "geo.campus.test").split() == ["198.51.100.110"]
-    assert "Geography" in ctl(campus, "curl", "-s", "http://geo.campus.test/")
+    assert campus.ctl("dig", "+short", "geo.campus.test").split() == ["198.51.100.110"]
+    assert "Geography" in campus.ctl("curl", "-s", "http://geo.campus.test/")
     for rule in ("undeclared", "infection-likely"):
         campus.planner(
             desk, "plan", "settle", "tools.archives.campus.test", rule, "--by", "Ma Yan", "--why", "looked at, and declared by letter"

@@ -18,19 +18,6 @@ SHEET = "单位,网站名称,域名,服务器,用途,负责人\n物理学院,200
 FOLDERS = "/var/www/conf2009 /var/www/events"
 
 
-def ctl(campus, *words):
-    command = [sys.executable, campus.root / "lab/lab", "ctl", "--", *words]
-    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
-
-
-def asked(campus, url, *options):
-    """(status, location, page) as a visitor gets it."""
-    text = ctl(campus, "curl", "-s", "-m", "20", "-o", "-", "-w", "\\n%{http_code} %{redirect_url}", *options, url)
-    page, _, last = text.rpartition("\n")
-    status, _, location = last.partition(" ")
-    return int(status), location, page
-
-
 def source(campus):
     """All that the old host has of both sites: files with sums, owners, modes and times; tables with sums; who may write."""
     look = (
@@ -49,7 +36,7 @@ def status(campus, space):
 def before(campus, space):
     install = "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q mariadb-server"
     campus.lab("exec", "vh1", "sh", "-c", install)  # the archive restores dumps where it has a MariaDB
-    pages = {url: asked(campus, url) for url in ("http://conf2009.phys.campus.test/", "http://events.phys.campus.test/")}
+    pages = {url: campus.asked(url) for url in ("http://conf2009.phys.campus.test/", "http://events.phys.campus.test/")}
     assert [status for status, _, _ in pages.values()] == [200, 200]
     return {"source": source(campus), "pages": pages}
 
@@ -101,8 +88,8 @@ def test_the_plan_says_how_each_is_closed(space, planned):
 
 
 def test_names_are_answered_by_the_front_and_the_old_host_serves_nothing(campus, closed):
-    assert ctl(campus, "dig", "+short", "conf2009.phys.campus.test", "events.phys.campus.test").split() == ["198.51.100.110"] * 2
-    code, _, page = asked(campus, "http://conf2009.phys.campus.test/program.html")
+    assert campus.ctl("dig", "+short", "conf2009.phys.campus.test", "events.phys.campus.test").split() == ["198.51.100.110"] * 2
+    code, _, page = campus.asked("http://conf2009.phys.campus.test/program.html")
     assert code == 410
     for said in (
         "网站已关停",
@@ -111,10 +98,10 @@ def test_names_are_answered_by_the_front_and_the_old_host_serves_nothing(campus,
         "网络中心 &lt;nic@campus.test&gt; 50%",
     ):
         assert said in page
-    assert asked(campus, "http://events.phys.campus.test/a/b?c=1")[:2] == (301, "http://www.phys.campus.test/a/b?c=1")
-    assert asked(campus, "http://www.phys.campus.test/")[0] == 200, "the rest of the host is served as before"
+    assert campus.asked("http://events.phys.campus.test/a/b?c=1")[:2] == (301, "http://www.phys.campus.test/a/b?c=1")
+    assert campus.asked("http://www.phys.campus.test/")[0] == 200, "the rest of the host is served as before"
     for name in ("conf2009", "events"):
-        old = asked(campus, "http://198.51.100.12/", "-H", f"Host: {name}.phys.campus.test")
+        old = campus.asked("http://198.51.100.12/", "-H", f"Host: {name}.phys.campus.test")
         assert (old[0], "mysite" in old[2]) == (410, False)
 
 
@@ -168,11 +155,11 @@ def test_a_rollback_brings_both_back_as_they_were_and_keeps_the_archive(campus, 
     for move in (ZOMBIE, MERGED):
         said = campus.planner(space, "rollback", move, "--yes").stdout
         assert "is served by phys" in said
-    assert ctl(campus, "dig", "+short", "conf2009.phys.campus.test", "events.phys.campus.test").split() == ["198.51.100.12"] * 2
+    assert campus.ctl("dig", "+short", "conf2009.phys.campus.test", "events.phys.campus.test").split() == ["198.51.100.12"] * 2
     for url, (code, location, page) in before["pages"].items():
-        assert asked(campus, url) == (code, location, page)
+        assert campus.asked(url) == (code, location, page)
     assert source(campus) == before["source"]
-    at_front = asked(campus, "http://198.51.100.110/", "-H", "Host: conf2009.phys.campus.test")
+    at_front = campus.asked("http://198.51.100.110/", "-H", "Host: conf2009.phys.campus.test")
     assert at_front[0] == 404
     assert campus.lab("exec", "phys", "sh", "-c", "ls /var/lib/planner-move", check=False).returncode != 0
     assert campus.lab("exec", "phys", "sh", "-c", "grep -rl planner /etc/nginx", check=False).stdout == ""

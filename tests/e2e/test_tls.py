@@ -7,8 +7,6 @@ chain in a file of its own (Apache, to a virtual host).  One story: the tests lo
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,15 +20,10 @@ KEYS = {"bio": ["/etc/nginx/tls/bio.key", "/etc/nginx/tls/herbarium.key"], "med"
 STATE = "find /etc/nginx /etc/apache2 /etc/ssl /var/www /srv /home/ops/.ssh -type f -exec sha256sum {} + 2>/dev/null | sort"
 
 
-def ctl(campus, *words):
-    command = [sys.executable, campus.root / "lab/lab", "ctl", "--", *words]
-    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
-
-
 def fetched(campus, name, address, scheme="https", path="/", *more):
     """Status line, headers in lower case and body, asked at an address; the certificate must be good for the roots, if any is given."""
     port = {"https": 443, "http": 80}[scheme]
-    text = ctl(campus, "curl", "-si", *more, "--resolve", f"{name}:{port}:{address}", f"{scheme}://{name}{path}").replace("\r\n", "\n")
+    text = campus.ctl("curl", "-si", *more, "--resolve", f"{name}:{port}:{address}", f"{scheme}://{name}{path}").replace("\r\n", "\n")
     head, _, body = text.partition("\n\n")
     status, *headers = head.split("\n")
     return status, sorted(line.split(":", 1)[0].lower() + ":" + line.split(":", 1)[1] for line in headers if ":" in line), body
@@ -38,7 +31,7 @@ def fetched(campus, name, address, scheme="https", path="/", *more):
 
 def presented(campus, name, address):
     """All certificates that an address presents for a name."""
-    text = ctl(campus, "sh", "-c", f"openssl s_client -connect {address}:443 -servername {name} -showcerts </dev/null 2>/dev/null")
+    text = campus.ctl("sh", "-c", f"openssl s_client -connect {address}:443 -servername {name} -showcerts </dev/null 2>/dev/null")
     return re.findall(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", text)
 
 
@@ -107,7 +100,7 @@ def test_the_plan_says_what_is_carried(planned):
 
 def test_a_key_of_another_certificate_is_refused_before_anything_is_changed(campus, refused):
     assert "its private key belongs to another certificate" in refused
-    assert ctl(campus, "dig", "+noall", "+answer", "www.bio.campus.test").split()[1] == "3600"
+    assert campus.ctl("dig", "+noall", "+answer", "www.bio.campus.test").split()[1] == "3600"
     assert campus.lab("exec", "front", "ls", "/etc/ssl/sites", check=False).returncode != 0
     assert "planner-move" not in campus.lab("exec", "bio", "cat", "/home/ops/.ssh/authorized_keys").stdout
 
@@ -129,7 +122,7 @@ def test_they_are_moved_and_were_proved_equal(campus, space, moved):
 @pytest.mark.parametrize(("name", "place"), [("www.bio", "front"), ("herbarium.bio", "front"), ("www.med", "vh1")])
 def test_the_same_certificates_at_the_new_place(campus, moved, name, place):
     name = f"{name}.campus.test"
-    assert ctl(campus, "dig", "+short", name).split() == [ADDRESS[place]]
+    assert campus.ctl("dig", "+short", name).split() == [ADDRESS[place]]
     assert presented(campus, name, ADDRESS[place]) == campus.notes["before"][name] != []
 
 
@@ -207,7 +200,7 @@ def test_taken_back_the_sources_are_as_before(campus, space, moved):
         assert campus.lab("exec", host, "ls", "/var/lib/planner-move", check=False).returncode != 0
     roots = ("--cacert", str(campus.notes["roots"]))
     for name, host in (("www.bio", "bio"), ("www.med", "med")):
-        assert ctl(campus, "dig", "+noall", "+answer", f"{name}.campus.test").split()[1:] == ["3600", "IN", "A", ADDRESS[host]]
+        assert campus.ctl("dig", "+noall", "+answer", f"{name}.campus.test").split()[1:] == ["3600", "IN", "A", ADDRESS[host]]
         assert " 200" in fetched(campus, f"{name}.campus.test", ADDRESS[host], "https", "/", *roots)[0]
         assert presented(campus, f"{name}.campus.test", ADDRESS[host]) == campus.notes["before"][f"{name}.campus.test"]
     for host in ("front", "vh1"):

@@ -15,12 +15,6 @@ pytestmark = pytest.mark.e2e
 HOSTS = ("ns1", "lib", "vps1")
 MOVE = "opac-lib-campus-test"
 ROWS = "SELECT (SELECT count(*) FROM book), (SELECT count(*) FROM author), (SELECT count(*) FROM circulation.loan)"
-PREFIX = [sys.executable]
-
-
-def ctl(campus, *words):
-    command = [*PREFIX, campus.root / "lab/lab", "ctl", "--", *words]
-    return subprocess.run(command, env=campus.environment, capture_output=True, check=False).stdout.decode(errors="replace")
 
 
 def sql(campus, host, text, database="catalogue", role=""):
@@ -97,8 +91,8 @@ def test_it_is_carried_out_and_was_proved_equal_before_dns_moved(campus, space, 
     assert rows["compared"] >= 30, "tables, and all that stands beside them"
     assert files["compared"] == 2
     assert sum(page["outcome"] == "equal" for page in pages["pages"]) >= 1
-    assert ctl(campus, "dig", "+short", "opac.lib.campus.test").split() == ["198.51.100.120"]
-    assert "史记" in ctl(campus, "curl", "-s", "http://opac.lib.campus.test/")
+    assert campus.ctl("dig", "+short", "opac.lib.campus.test").split() == ["198.51.100.120"]
+    assert "史记" in campus.ctl("curl", "-s", "http://opac.lib.campus.test/")
 
 
 def test_rows_grants_and_jobs_are_at_the_destination(campus, moved):
@@ -115,16 +109,16 @@ def test_rows_grants_and_jobs_are_at_the_destination(campus, moved):
 
 def test_who_still_comes_to_the_old_address_gets_the_new_machine_and_the_old_database_takes_no_writes(campus, moved):
     campus.lab("exec", "vps1", "sh", "-c", "echo '<p>only here</p>' > /srv/lib/opac/new.html")
-    old = ctl(campus, "curl", "-s", "--resolve", "opac.lib.campus.test:80:198.51.100.13", "http://opac.lib.campus.test/new.html")
+    old = campus.ctl("curl", "-s", "--resolve", "opac.lib.campus.test:80:198.51.100.13", "http://opac.lib.campus.test/new.html")
     campus.lab("exec", "vps1", "rm", "/srv/lib/opac/new.html")
     assert "only here" in old
     assert "read-only transaction" in sql(campus, "lib", "INSERT INTO author(name) VALUES ('x')")
     for name in ("rooms", "news", "exhibits"):
-        assert ctl(campus, "curl", "-s", f"http://{name}.lib.campus.test/"), "its neighbours on the old host answer as before"
+        assert campus.ctl("curl", "-s", f"http://{name}.lib.campus.test/"), "its neighbours on the old host answer as before"
 
 
 def test_the_machine_is_hardened_and_nothing_but_its_ports_is_open(campus, moved):
-    assert ctl(campus, "curl", "-s", "--max-time", "5", "http://198.51.100.120:8080/") == ""
+    assert campus.ctl("curl", "-s", "--max-time", "5", "http://198.51.100.120:8080/") == ""
     rules = campus.lab("exec", "vps1", "nft", "list", "ruleset").stdout
     assert "policy drop" in rules
     assert "tcp dport 80 accept" in rules
@@ -167,10 +161,10 @@ def test_its_database_is_backed_up_and_restored_on_trial(campus, space, moved):
 
 def test_it_is_taken_back_and_the_source_is_as_before(campus, space, before, moved):
     campus.planner(space, "rollback", MOVE, "--yes")
-    assert ctl(campus, "dig", "+short", "opac.lib.campus.test").split() == ["198.51.100.13"]
+    assert campus.ctl("dig", "+short", "opac.lib.campus.test").split() == ["198.51.100.13"]
     assert source_state(campus) == before
     assert sql(campus, "lib", "INSERT INTO author(name) VALUES ('after the rollback') RETURNING 'written'") == "written"
-    assert "史记" in ctl(campus, "curl", "-s", "http://opac.lib.campus.test/")
+    assert "史记" in campus.ctl("curl", "-s", "http://opac.lib.campus.test/")
     left = campus.lab(
         "exec",
         "vps1",
@@ -187,7 +181,7 @@ def test_a_source_whose_planner_is_gone_releases_its_database_itself(campus, spa
     folder = next((space / "plans").glob("plan-*")) / "bundle"
     program = str(Path(sys.executable).parent / "ansible-playbook")
     freeze = [
-        *PREFIX,
+        sys.executable,
         campus.root / "lab/lab",
         "ctl",
         "--",
